@@ -1,0 +1,391 @@
+//! The only file that knows the cryptographic library.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaVerificationAlgorithm, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents,
+};
+use aws_lc_rs::{constant_time, hmac};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// The signature algorithms of JOSE that this crate knows (RFC 7518, section 3.1; RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    Es512,
+    EdDsa,
+    Hs256,
+}
+
+/// A public key that was checked on the way in and is ready to verify.
+pub(crate) struct VerifyingKey(Material);
+
+enum Material {
+    Rsa { modulus: Box<[u8]>, exponent: Box<[u8]>, parsed: Box<[OnceLock<Option<ParsedPublicKey>>; 6]> },
+    Elliptic { algorithm: Algorithm, key: ParsedPublicKey },
+    Secret(hmac::Key),
+}
+
+/// A private key, to sign client assertions, DPoP proofs and a test provider's tokens.
+pub(crate) struct SigningKey {
+    algorithm: Algorithm,
+    pair: Pair,
+}
+
+enum Pair {
+    Rsa(Box<rsa::KeyPair>),
+    Ecdsa(Box<EcdsaKeyPair>),
+    Ed25519(Box<Ed25519KeyPair>),
+    Secret(hmac::Key),
+}
+
+/// The public half of a key, as the members of a JWK name it (RFC 7518, section 6; RFC 8037, section 2).
+pub(crate) enum PublicParts {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Ec { curve: &'static str, x: Vec<u8>, y: Vec<u8> },
+    Okp { x: Vec<u8> },
+}
+
+impl Algorithm {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::EdDsa,
+        Self::Hs256,
+    ];
+
+    /// The exact, case-sensitive name in a JOSE header.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// The digest that `at_hash` and `c_hash` use beside this algorithm (OpenID Connect Core 1.0, section 3.1.3.6).
+    pub(crate) fn digest(self, data: &[u8]) -> Hash {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Hs256 => Hash::of::<Sha256>(data),
+            Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::of::<Sha384>(data),
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa => Hash::of::<Sha512>(data),
+        }
+    }
+}
+
+/// A digest of up to 64 bytes, without the heap.
+pub(crate) struct Hash {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Hash {
+    fn of<D: Digest>(data: &[u8]) -> Self {
+        let digest = D::digest(data);
+        let mut bytes = [0; 64];
+        bytes[..digest.len()].copy_from_slice(&digest);
+        Self { bytes, length: digest.len() }
+    }
+
+    /// "the left-most half of the hash"
+    pub(crate) fn left_half(&self) -> &[u8] {
+        &self.bytes[..self.length / 2]
+    }
+}
+
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
+
+/// Fills `bytes` from the operating system's source of randomness.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    SysRng
+        .try_fill_bytes(bytes)
+        .map_err(|error| Error::configuration("the operating system gave no random bytes").with_source(error))
+}
+
+pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+/// Why a key is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyRefused {
+    #[error("its RSA modulus is not of 2048 to 8192 bits")]
+    ModulusSize,
+    #[error("its RSA exponent is even or below 3")]
+    Exponent,
+    #[error("it is no point of its curve")]
+    Point,
+    #[error("it is an Ed25519 key of low order")]
+    LowOrder,
+    #[error("it cannot be read")]
+    Unreadable,
+}
+
+impl VerifyingKey {
+    // The library parses RSA keys of 1024 bits and e = 1, and Ed25519 keys of low order: these checks are ours.
+    pub(crate) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyRefused> {
+        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
+        let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
+        if !(2048..=8192).contains(&bits) {
+            return Err(KeyRefused::ModulusSize);
+        }
+        match exponent {
+            [] | [1] => return Err(KeyRefused::Exponent),
+            [.., last] if last % 2 == 0 => return Err(KeyRefused::Exponent),
+            long if long.len() > 4 => return Err(KeyRefused::Exponent),
+            _ => {}
+        }
+        Ok(Self(Material::Rsa { modulus: modulus.into(), exponent: exponent.into(), parsed: Box::default() }))
+    }
+
+    pub(crate) fn elliptic(algorithm: Algorithm, x: &[u8], y: &[u8]) -> Result<Self, KeyRefused> {
+        let (scheme, length): (&'static EcdsaVerificationAlgorithm, _) = match algorithm {
+            Algorithm::Es256 => (&signature::ECDSA_P256_SHA256_FIXED, 32),
+            Algorithm::Es384 => (&signature::ECDSA_P384_SHA384_FIXED, 48),
+            Algorithm::Es512 => (&signature::ECDSA_P521_SHA512_FIXED, 66),
+            _ => return Err(KeyRefused::Unreadable),
+        };
+        // RFC 7518, section 6.2.1.2: "The length of this octet string MUST be the full size of a coordinate".
+        if x.len() != length || y.len() != length {
+            return Err(KeyRefused::Point);
+        }
+        let mut point = Vec::with_capacity(1 + 2 * length);
+        point.push(4);
+        point.extend_from_slice(x);
+        point.extend_from_slice(y);
+        let key = ParsedPublicKey::new(scheme, point).map_err(|_| KeyRefused::Point)?;
+        Ok(Self(Material::Elliptic { algorithm, key }))
+    }
+
+    pub(crate) fn ed25519(x: &[u8]) -> Result<Self, KeyRefused> {
+        let bytes: [u8; 32] = x.try_into().map_err(|_| KeyRefused::Point)?;
+        let mut unsigned = bytes;
+        unsigned[31] &= 0x7f;
+        if LOW_ORDER.contains(&unsigned) {
+            return Err(KeyRefused::LowOrder);
+        }
+        let key = ParsedPublicKey::new(&signature::ED25519, bytes).map_err(|_| KeyRefused::Point)?;
+        Ok(Self(Material::Elliptic { algorithm: Algorithm::EdDsa, key }))
+    }
+
+    /// HS256 with a client secret: only for a confidential application that asked for it.
+    pub(crate) fn shared_secret(secret: &[u8]) -> Self {
+        Self(Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
+        match &self.0 {
+            Material::Rsa { .. } => rsa_scheme(algorithm).is_some(),
+            Material::Elliptic { algorithm: own, .. } => *own == algorithm,
+            Material::Secret(_) => algorithm == Algorithm::Hs256,
+        }
+    }
+
+    /// Whether `signature` is this key's over `message`. A key that does not fit `algorithm` verifies nothing.
+    pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Material::Rsa { modulus, exponent, parsed } => {
+                let Some((slot, scheme)) = rsa_scheme(algorithm) else { return false };
+                let key = parsed[slot]
+                    .get_or_init(|| RsaPublicKeyComponents { n: modulus, e: exponent }.to_parsed_public_key(scheme).ok());
+                key.as_ref().is_some_and(|key| key.verify_sig(message, signature).is_ok())
+            }
+            Material::Elliptic { algorithm: own, key } => *own == algorithm && key.verify_sig(message, signature).is_ok(),
+            Material::Secret(key) => algorithm == Algorithm::Hs256 && hmac::verify(key, message, signature).is_ok(),
+        }
+    }
+}
+
+fn rsa_scheme(algorithm: Algorithm) -> Option<(usize, &'static RsaParameters)> {
+    Some(match algorithm {
+        Algorithm::Rs256 => (0, &signature::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => (1, &signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => (2, &signature::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => (3, &signature::RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => (4, &signature::RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => (5, &signature::RSA_PSS_2048_8192_SHA512),
+        _ => return None,
+    })
+}
+
+fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    &bytes[zeros..]
+}
+
+impl SigningKey {
+    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self> {
+        let failed = |_| Error::configuration(format!("no {} key could be made", algorithm.name()));
+        let pair = match algorithm {
+            Algorithm::Es256 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?))
+            }
+            Algorithm::Es384 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).map_err(failed)?))
+            }
+            Algorithm::Es512 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::generate(&signature::ECDSA_P521_SHA512_FIXED_SIGNING).map_err(failed)?))
+            }
+            Algorithm::EdDsa => Pair::Ed25519(Box::new(Ed25519KeyPair::generate().map_err(failed)?)),
+            Algorithm::Hs256 => {
+                let mut secret = Zeroizing::new([0; 32]);
+                random(&mut *secret)?;
+                Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, &*secret))
+            }
+            _ => Pair::Rsa(Box::new(rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(failed)?)),
+        };
+        Ok(Self { algorithm, pair })
+    }
+
+    /// A private key in PKCS#8, DER.
+    pub(crate) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self> {
+        let failed =
+            |error| Error::configuration(format!("this is no {} private key in PKCS#8", algorithm.name())).with_source(error);
+        let pair = match algorithm {
+            Algorithm::Es256 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(failed)?))
+            }
+            Algorithm::Es384 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, der).map_err(failed)?))
+            }
+            Algorithm::Es512 => {
+                Pair::Ecdsa(Box::new(EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P521_SHA512_FIXED_SIGNING, der).map_err(failed)?))
+            }
+            Algorithm::EdDsa => Pair::Ed25519(Box::new(Ed25519KeyPair::from_pkcs8(der).map_err(failed)?)),
+            Algorithm::Hs256 => return Err(Error::configuration("HS256 takes a shared secret, not a private key")),
+            _ => Pair::Rsa(Box::new(rsa::KeyPair::from_pkcs8(der).map_err(failed)?)),
+        };
+        Ok(Self { algorithm, pair })
+    }
+
+    pub(crate) fn shared_secret(secret: &[u8]) -> Self {
+        Self { algorithm: Algorithm::Hs256, pair: Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)) }
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let failed = |_| Error::configuration("the private key could not sign");
+        match &self.pair {
+            Pair::Rsa(pair) => {
+                let encoding: &'static dyn signature::RsaEncoding = match self.algorithm {
+                    Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
+                    Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
+                    Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
+                    Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
+                    Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
+                    _ => &signature::RSA_PKCS1_SHA256,
+                };
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+            Pair::Ecdsa(pair) => Ok(pair.sign(&SystemRandom::new(), message).map_err(failed)?.as_ref().to_vec()),
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::Secret(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+
+    /// The public half; none for a shared secret.
+    pub(crate) fn public_parts(&self) -> Option<PublicParts> {
+        Some(match &self.pair {
+            Pair::Rsa(pair) => {
+                let (n, e) = rsa_public_parts(pair.public_key().as_ref())?;
+                PublicParts::Rsa { n, e }
+            }
+            Pair::Ecdsa(pair) => {
+                let point = &pair.public_key().as_ref()[1..];
+                let (x, y) = point.split_at(point.len() / 2);
+                let curve = match self.algorithm {
+                    Algorithm::Es384 => "P-384",
+                    Algorithm::Es512 => "P-521",
+                    _ => "P-256",
+                };
+                PublicParts::Ec { curve, x: x.to_vec(), y: y.to_vec() }
+            }
+            Pair::Ed25519(pair) => PublicParts::Okp { x: pair.public_key().as_ref().to_vec() },
+            Pair::Secret(_) => return None,
+        })
+    }
+}
+
+/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017, appendix A.1.1), as the library writes it.
+fn rsa_public_parts(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (sequence, _) = der_element(0x30, der)?;
+    let (modulus, rest) = der_element(0x02, sequence)?;
+    let (exponent, _) = der_element(0x02, rest)?;
+    Some((without_leading_zeros(modulus).to_vec(), without_leading_zeros(exponent).to_vec()))
+}
+
+fn der_element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&found, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        short @ 0..=0x7f => (usize::from(short), rest),
+        0x81 => (usize::from(*rest.first()?), &rest[1..]),
+        0x82 => (usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?), &rest[2..]),
+        _ => return None,
+    };
+    (found == tag && length <= rest.len()).then(|| rest.split_at(length))
+}
+
+/// The points of Ed25519 whose order divides 8, in every encoding, without the sign bit.
+const LOW_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    with_ends(0x01, 0x00, 0x00),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05,
+        0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa,
+        0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    with_ends(0xec, 0xff, 0x7f),
+    with_ends(0xed, 0xff, 0x7f),
+    with_ends(0xee, 0xff, 0x7f),
+];
+
+const fn with_ends(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}

@@ -1,0 +1,296 @@
+use std::any::Any;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something did not work, and what a program can decide by.
+///
+/// [`kind()`](Self::kind) says what failed; [`is_login_required()`](Self::is_login_required) and
+/// [`is_transient()`](Self::is_transient) say what helps. `Display` is one sentence for a person; the causes are in
+/// [`source()`](StdError::source). Neither ever holds a token, a code, a password or a URL with a query.
+/// Cloning is cheap: one failure answers everybody who waited for it.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    server: Option<ServerError>,
+    retry_after: Option<Duration>,
+    transient: bool,
+    attachment: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// What failed, by whose turn it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value this program was configured with cannot work: a domain, a scope, a port, a URL, an HTTP client.
+    Configuration,
+    /// The provider's metadata or keys could not be had, or are not acceptable.
+    Discovery,
+    /// No browser could be opened, or the loopback listener could not be bound.
+    Browser,
+    /// The person refused, or the program called the login off.
+    Cancelled,
+    /// Nobody came back from the browser, or the provider did not answer in time.
+    TimedOut,
+    /// What arrived at the redirect URI is not an answer to this login.
+    Callback,
+    /// The provider answered with an error of its own: see [`Error::server_error`].
+    Server,
+    /// The provider's answer is not what the protocol says it must be.
+    InvalidResponse,
+    /// The ID token does not prove what it should.
+    IdToken,
+    /// A person has to log in (again).
+    LoginRequired,
+    /// The provider wants a second factor.
+    MfaRequired,
+    /// The API wants more than the token grants: more scope, or a stronger or fresher login.
+    StepUp,
+    /// A token was about to go where it may not.
+    Forbidden,
+    /// The network or TLS failed.
+    Network,
+    /// The credentials' store failed.
+    Store,
+    /// Nobody can know whether the provider took the request; a refresh token may be spent.
+    Ambiguous,
+}
+
+/// An error that the provider (or the API) put into words: RFC 6749, sections 4.1.2.1 and 5.2, and Auth0's variants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    code: String,
+    description: Option<String>,
+    status: Option<StatusCode>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+            server: None,
+            retry_after: None,
+            transient: false,
+            attachment: None,
+        }))
+    }
+
+    pub(crate) fn configuration(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    pub(crate) fn invalid_response(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidResponse, message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Forbidden, message)
+    }
+
+    /// The provider's own words. `context` says what it was asked, as in "the token request".
+    pub(crate) fn server(context: &str, server: ServerError) -> Self {
+        let mut message = format!("the provider refused {context}: {}", server.code);
+        if let Some(description) = &server.description {
+            message.push_str(" (");
+            message.push_str(description);
+            message.push(')');
+        }
+        let mut error = Self::new(ErrorKind::Server, message);
+        error.unshared().transient =
+            server.status.is_some_and(|status| status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
+                || matches!(server.code.as_str(), "temporarily_unavailable" | "server_error");
+        error.unshared().server = Some(server);
+        error
+    }
+
+    /// A failure of reqwest, with the URL taken out of it: it may hold a code, a token or a password.
+    pub(crate) fn network(context: &str, error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_builder() {
+            return Self::configuration(format!("{context} could not be made into a request")).with_source(error);
+        }
+        let (kind, what) = if error.is_timeout() {
+            (ErrorKind::TimedOut, "did not finish in time")
+        } else if error.is_connect() {
+            (ErrorKind::Network, "could not connect")
+        } else {
+            (ErrorKind::Network, "failed on the way")
+        };
+        Self::new(kind, format!("{context} {what}")).transient().with_source(error)
+    }
+
+    #[must_use]
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.unshared().source = Some(source.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.unshared().kind = kind;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
+        self.unshared().retry_after = delay;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn transient(mut self) -> Self {
+        self.unshared().transient = true;
+        self
+    }
+
+    /// Something of a layer above that callers ask for by a method of that layer, such as rescued credentials.
+    #[must_use]
+    pub(crate) fn with_attachment(mut self, attachment: impl Any + Send + Sync) -> Self {
+        self.unshared().attachment = Some(Box::new(attachment));
+        self
+    }
+
+    pub(crate) fn attachment<T: Any>(&self) -> Option<&T> {
+        self.0.attachment.as_deref().and_then(|attachment| attachment.downcast_ref())
+    }
+
+    fn unshared(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.0).expect("an error is built before it is shared")
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Only a person who logs in can help: show a login.
+    #[must_use]
+    pub fn is_login_required(&self) -> bool {
+        self.0.kind == ErrorKind::LoginRequired
+            || self.0.server.as_ref().is_some_and(|server| {
+                matches!(
+                    server.code.as_str(),
+                    "login_required" | "interaction_required" | "consent_required" | "account_selection_required"
+                )
+            })
+    }
+
+    /// The same call may work later: the network, a rate limit (429) or a server's trouble (5xx).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// How long the server asked to wait before the next try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The provider's code, description and status, when it gave any.
+    #[must_use]
+    pub fn server_error(&self) -> Option<&ServerError> {
+        self.0.server.as_ref()
+    }
+
+    /// Something took longer than it was allowed to.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::TimedOut || self.reqwest().is_some_and(reqwest::Error::is_timeout)
+    }
+
+    /// No connection could be made.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.reqwest().is_some_and(reqwest::Error::is_connect)
+    }
+
+    fn reqwest(&self) -> Option<&reqwest::Error> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        if let Some(server) = &self.0.server {
+            debug.field("server_error", server);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl ServerError {
+    pub(crate) fn new(code: &str, description: Option<&str>, status: Option<StatusCode>) -> Self {
+        Self { code: excerpt(code), description: description.map(excerpt), status }
+    }
+
+    /// The error code, such as `invalid_grant`; `http_503` and the like where the answer held none.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The provider's explanation: at most 300 characters, control characters escaped.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The HTTP status; none for an error that came through the browser.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+}
+
+/// Text from outside, fit to be shown: capped, with control characters and direction overrides escaped.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(EXCERPT_CHARS));
+    for (position, character) in text.chars().enumerate() {
+        if position == EXCERPT_CHARS {
+            shown.push('…');
+            break;
+        }
+        if character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+const EXCERPT_CHARS: usize = 300;
