@@ -45,13 +45,12 @@ impl AccessToken {
     /// # Errors
     /// `Configuration` when the text is empty or holds anything but visible ASCII: it could not be a header's value.
     pub fn bearer(token: impl Into<Secret>) -> Result<Self> {
-        Self::new(TokenType::Bearer, &token.into(), None)
+        Self::new(TokenType::Bearer, token.into().expose(), None)
             .ok_or_else(|| Error::configuration("an access token is not empty and holds only visible ASCII characters"))
     }
 
     /// None when the token could not be a header's value (RFC 6750, section 2.1: it is one word of visible ASCII).
-    pub(crate) fn new(token_type: TokenType, token: &Secret, expires_at: Option<Timestamp>) -> Option<Self> {
-        let token = token.expose();
+    pub(crate) fn new(token_type: TokenType, token: &str, expires_at: Option<Timestamp>) -> Option<Self> {
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
@@ -59,7 +58,7 @@ impl AccessToken {
         value.extend_from_slice(token_type.scheme().as_bytes());
         value.push(b' ');
         value.extend_from_slice(token.as_bytes());
-        let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(Wiped(value))).ok()?;
+        let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
         header.set_sensitive(true);
         Some(Self { header, token_type, expires_at })
     }
@@ -120,13 +119,5 @@ impl TokenType {
             Self::Bearer => "Bearer",
             Self::DPoP => "DPoP",
         }
-    }
-}
-
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }

@@ -2,13 +2,30 @@
 #![forbid(unsafe_code)]
 
 mod access_token;
+mod application;
+mod cache;
+mod client_auth;
 mod clock;
+mod credentials;
 mod crypto;
+mod endpoint;
 mod error;
+mod form;
+mod jose;
+mod json;
+mod origin;
+mod provider;
 mod secret;
+mod token;
 mod token_source;
+mod transport;
+mod userinfo;
 
 pub use access_token::{AccessToken, TokenType};
+pub use application::Application;
+pub use client_auth::ClientAuth;
+pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
+pub use provider::{Claims, IdToken};
 pub use secret::Secret;
 pub use token_source::TokenSource;

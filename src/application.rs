@@ -1,0 +1,157 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client_auth::ClientAuth;
+use crate::clock::Clock;
+use crate::provider::Provider;
+use crate::secret::Secret;
+use crate::transport::Transport;
+
+/// This program as the provider knows it: at whose door it stands, under which client id, and how it proves to be itself.
+///
+/// Cheap to clone; clones share connections, the provider's metadata and its keys. Nothing is asked of the provider
+/// before it is needed, and a bad value is reported by the first call that needs it, as `Configuration`.
+///
+/// # Defaults
+/// A public application ([`ClientAuth::none`]); 60 seconds of leeway for clocks that differ; 30 seconds for each request.
+#[derive(Debug, Clone)]
+pub struct Application {
+    settings: Arc<Settings>,
+    transport: Arc<Transport>,
+    provider: Arc<Provider>,
+    clock: Clock,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    domain: String,
+    client_id: Arc<str>,
+    client_auth: ClientAuth,
+    leeway: Duration,
+    accept_hs256: bool,
+    accept_missing_id_token: bool,
+    accept_missing_token_type: bool,
+}
+
+impl Application {
+    /// `domain` is an Auth0 domain such as `acme.eu.auth0.com`, a custom domain, or the absolute URL of any OpenID Connect
+    /// issuer, with its path if it has one; `client_id` is what the provider calls this program.
+    pub fn new(domain: impl Into<String>, client_id: impl Into<String>) -> Self {
+        let settings = Settings {
+            domain: domain.into(),
+            client_id: client_id.into().into(),
+            client_auth: ClientAuth::none(),
+            leeway: Duration::from_secs(60),
+            accept_hs256: false,
+            accept_missing_id_token: false,
+            accept_missing_token_type: false,
+        };
+        Self::assemble(Arc::new(settings), Arc::new(Transport::new(reqwest::Client::builder())), Clock::default())
+    }
+
+    fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
+        let provider = Arc::new(Provider::new(&settings.domain, Arc::clone(&transport), clock.clone()));
+        Self { settings, transport, provider, clock }
+    }
+
+    /// How the application proves to be itself.
+    #[must_use]
+    pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
+        Arc::make_mut(&mut self.settings).client_auth = client_auth;
+        self
+    }
+
+    /// What the HTTP client to the provider is made of: a proxy, a private CA, timeouts, a client certificate. It is built
+    /// at the first request, with redirects off. http on loopback goes out directly, never through a proxy.
+    #[must_use]
+    pub fn http_client(self, builder: reqwest::ClientBuilder) -> Self {
+        Self::assemble(self.settings, Arc::new(Transport::new(builder)), self.clock)
+    }
+
+    /// A client that is built already.
+    ///
+    /// Danger: unless it was built with `redirect::Policy::none()`, it hands refresh tokens and the client's secret to
+    /// whatever host a redirect of the provider names.
+    #[must_use]
+    pub fn danger_http_client(self, client: reqwest::Client) -> Self {
+        Self::assemble(self.settings, Arc::new(Transport::with_client(client)), self.clock)
+    }
+
+    /// How far this machine's clock and the provider's may differ. 60 seconds unless set.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        Arc::make_mut(&mut self.settings).leeway = leeway;
+        self
+    }
+
+    /// Also accepts ID tokens signed with HS256 and the client secret, for a confidential application registered so.
+    #[must_use]
+    pub fn accept_hs256(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).accept_hs256 = true;
+        self
+    }
+
+    /// Accepts a login without an ID token although `openid` was asked for.
+    ///
+    /// Danger: then nothing proves who has logged in, and an injected code goes unnoticed but for PKCE. Leave `openid` out
+    /// of the scope instead.
+    #[must_use]
+    pub fn danger_accept_missing_id_token(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).accept_missing_id_token = true;
+        self
+    }
+
+    /// Takes an answer without `token_type` for one that holds a bearer token.
+    ///
+    /// Danger: RFC 6749, section 5.1, requires it, and a token of another kind would be sent as a bearer token.
+    #[must_use]
+    pub fn danger_accept_missing_token_type(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).accept_missing_token_type = true;
+        self
+    }
+
+    /// Tells the time by a test's clock.
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self::assemble(self.settings, self.transport, clock)
+    }
+
+    /// What the provider calls this program.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.settings.client_id
+    }
+
+    pub(crate) fn shared_client_id(&self) -> &Arc<str> {
+        &self.settings.client_id
+    }
+
+    pub(crate) fn auth(&self) -> &ClientAuth {
+        &self.settings.client_auth
+    }
+
+    pub(crate) fn allowed_leeway(&self) -> Duration {
+        self.settings.leeway
+    }
+
+    /// The secret that may verify ID tokens: only where that was asked for.
+    pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
+        self.settings.client_auth.client_secret().filter(|_| self.settings.accept_hs256)
+    }
+
+    pub(crate) fn accepts_missing_id_token(&self) -> bool {
+        self.settings.accept_missing_id_token
+    }
+
+    pub(crate) fn accepts_missing_token_type(&self) -> bool {
+        self.settings.accept_missing_token_type
+    }
+
+    pub(crate) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

@@ -1,0 +1,148 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Something fetched from elsewhere, kept until it is too old, fetched once however many need it.
+pub(crate) struct Cached<T> {
+    kept: Arc<Mutex<Option<Dated<T>>>>,
+    flight: SingleFlight<T>,
+}
+
+#[derive(Debug, Clone)]
+struct Dated<T> {
+    value: T,
+    fetched: Timestamp,
+}
+
+impl<T: Clone + Send + Sync + 'static> Cached<T> {
+    pub(crate) fn new() -> Self {
+        Self { kept: Arc::default(), flight: SingleFlight::new() }
+    }
+
+    /// What is kept if it is younger than `fresh_for`, else fetched anew. When that fails for a passing reason, what is
+    /// kept goes on serving until it is `stale_for` old.
+    pub(crate) async fn current<F>(
+        &self,
+        now: Timestamp,
+        fresh_for: Duration,
+        stale_for: Duration,
+        fetch: impl FnOnce() -> F + Send,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let younger_than = |limit: Duration| move |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < limit;
+        if let Some(fresh) = self.kept_if(younger_than(fresh_for)) {
+            return Ok(fresh);
+        }
+        match self.flight.run(|| self.kept_if(younger_than(fresh_for)), || self.keeping(now, fetch())).await {
+            Err(error) if error.is_transient() => self.kept_if(younger_than(stale_for)).ok_or(error),
+            fetched => fetched,
+        }
+    }
+
+    /// Fetches anew, unless that has happened meanwhile: `settled` looks at what is kept and says whether it will do.
+    pub(crate) async fn refetch<F>(
+        &self,
+        now: Timestamp,
+        settled: impl FnOnce(&T) -> bool + Send,
+        fetch: impl FnOnce() -> F + Send,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.flight.run(|| self.kept_if(|kept| settled(&kept.value)), || self.keeping(now, fetch())).await
+    }
+
+    fn kept_if(&self, good_enough: impl FnOnce(&Dated<T>) -> bool) -> Option<T> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|kept| good_enough(kept)).map(|kept| kept.value.clone())
+    }
+
+    fn keeping<F>(&self, now: Timestamp, fetch: F) -> impl Future<Output = Result<T>> + Send + 'static
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let kept = Arc::clone(&self.kept);
+        async move {
+            let value = fetch.await?;
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Dated { value: value.clone(), fetched: now });
+            Ok(value)
+        }
+    }
+}
+
+/// One run of a piece of work, however many ask for it.
+///
+/// The work runs on a task of its own: whoever asked may be dropped, it goes on. Its result, good or bad, answers
+/// everybody who waited; a failure is not kept.
+pub(crate) struct SingleFlight<T> {
+    running: Mutex<Option<watch::Receiver<Option<Result<T>>>>>,
+}
+
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
+    pub(crate) fn new() -> Self {
+        Self { running: Mutex::new(None) }
+    }
+
+    /// Joins the run that is under way. Else `second_look` says whether the work is needed at all, since a run may have
+    /// ended after the caller looked; the work makes its result visible to `second_look` before it returns.
+    pub(crate) async fn run<F>(&self, second_look: impl FnOnce() -> Option<T> + Send, work: impl FnOnce() -> F + Send) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut result = match self.join_or_start(second_look, work) {
+            Joined::Needless(value) => return Ok(value),
+            Joined::Run(result) => result,
+        };
+        // An error means that the sender is gone without a word: the work panicked, or its runtime ended.
+        let finished = result.wait_for(Option::is_some).await;
+        finished.ok().and_then(|result| result.clone()).unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Ambiguous, "the shared request stopped half-way: its task panicked or its runtime ended"))
+        })
+    }
+
+    fn join_or_start<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F) -> Joined<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(result) = running.as_ref().filter(|result| result.borrow().is_none() && result.has_changed().is_ok()) {
+            return Joined::Run(result.clone());
+        }
+        if let Some(value) = second_look() {
+            return Joined::Needless(value);
+        }
+        let (sender, receiver) = watch::channel(None);
+        let work = work();
+        tokio::spawn(async move {
+            let result = work.await;
+            sender.send_replace(Some(result));
+        });
+        *running = Some(receiver.clone());
+        Joined::Run(receiver)
+    }
+}
+
+enum Joined<T> {
+    Needless(T),
+    Run(watch::Receiver<Option<Result<T>>>),
+}
+
+impl<T> fmt::Debug for Cached<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for SingleFlight<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleFlight").finish_non_exhaustive()
+    }
+}

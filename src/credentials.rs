@@ -1,0 +1,136 @@
+use std::fmt;
+use std::future::{Future, ready};
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::access_token::{AccessToken, TokenType};
+use crate::error::{Error, Result};
+use crate::provider::{Claims, IdToken};
+use crate::secret::Secret;
+use crate::token_source::TokenSource;
+
+/// What a login gave: an access token for an API, who has logged in, and perhaps a refresh token to go on with.
+///
+/// Where they have an ID token, it was verified. Cheap to clone; `Debug` shows no token.
+#[derive(Clone)]
+pub struct Credentials(Arc<Parts>);
+
+/// What credentials are made of, by those who have checked it.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) access_token: AccessToken,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) id_token: Option<IdToken>,
+    pub(crate) id_token_refusal: Option<Error>,
+    /// As granted; none when the provider said nothing, which means as requested (RFC 6749, section 5.1).
+    pub(crate) scope: Option<Box<str>>,
+    pub(crate) requested_scope: Arc<str>,
+}
+
+impl Credentials {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    /// The key to the API: put it on requests with [`AuthorizedClient`](crate::AuthorizedClient).
+    #[must_use]
+    pub fn access_token(&self) -> &AccessToken {
+        &self.0.access_token
+    }
+
+    /// How the access token is presented.
+    #[must_use]
+    pub fn token_type(&self) -> TokenType {
+        self.0.access_token.token_type()
+    }
+
+    /// When the access token ends; none when the provider did not say.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<OffsetDateTime> {
+        self.0.access_token.expires_at()
+    }
+
+    /// Gets new credentials without a person. None unless the scope holds `offline_access` and, at Auth0, the API allows it.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.0.refresh_token.as_ref()
+    }
+
+    /// The verified ID token; none when `openid` was not asked for.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&IdToken> {
+        self.0.id_token.as_ref()
+    }
+
+    /// Why the ID token that came with a renewal was dropped. The new tokens are good all the same.
+    #[must_use]
+    pub fn id_token_refusal(&self) -> Option<&Error> {
+        self.0.id_token_refusal.as_ref()
+    }
+
+    /// The claims of the ID token: who has logged in.
+    #[must_use]
+    pub fn user(&self) -> Option<&Claims> {
+        self.id_token().map(IdToken::claims)
+    }
+
+    /// What was granted, separated by spaces: as requested, unless the provider said otherwise.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        self.0.scope.as_deref().unwrap_or(&self.0.requested_scope)
+    }
+
+    /// Whether one scope, such as `read:messages`, was granted.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scope().split(' ').any(|own| own == scope)
+    }
+
+    /// What was asked for and not granted.
+    pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.requested_scope.split(' ').filter(|scope| !scope.is_empty() && !self.has_scope(scope))
+    }
+
+    /// The issuer that gave them, as it names itself.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The client id they were given to.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.0.client_id
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("issuer", &self.0.issuer)
+            .field("client_id", &self.0.client_id)
+            .field("access_token", &self.0.access_token)
+            .field("refresh_token", &self.0.refresh_token)
+            .field("id_token", &self.0.id_token)
+            .field("scope", &self.scope())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The access token as long as it lasts: credentials by themselves renew nothing.
+impl TokenSource for Credentials {
+    fn cached(&self) -> Option<AccessToken> {
+        Some(self.0.access_token.clone())
+    }
+
+    fn token(&self, _rejected: Option<&AccessToken>) -> impl Future<Output = Result<AccessToken>> + Send {
+        ready(Ok(self.0.access_token.clone()))
+    }
+}

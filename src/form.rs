@@ -1,0 +1,62 @@
+use bytes::Bytes;
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+/// A form on its way to the provider: what it holds is wiped, also when it grows.
+pub(crate) struct Form(Zeroizing<String>);
+
+impl Form {
+    pub(crate) fn new(grant_type: &str) -> Self {
+        Self::default().with("grant_type", grant_type)
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_optional(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        let needed = self.0.len() + 2 + 3 * (name.len() + value.len());
+        if needed > self.0.capacity() {
+            // Growing in place would leave an unwiped copy behind.
+            let mut larger = Zeroizing::new(String::with_capacity(2 * needed));
+            larger.push_str(&self.0);
+            self.0 = larger;
+        }
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        self.0.push('=');
+        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+
+    /// The form as it is sent; the bytes are wiped with their last clone.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self.0)
+    }
+}
+
+/// Whether a text repeats a value of a form that only the provider was meant to see.
+pub(crate) fn leaks_into(form: &[u8], text: &str) -> bool {
+    form_urlencoded::parse(form).any(|(name, value)| !PUBLIC.contains(&&*name) && !value.is_empty() && text.contains(&*value))
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self(Zeroizing::new(String::with_capacity(2048)))
+    }
+}
+
+/// The parameters that a provider may well quote in its explanations.
+const PUBLIC: [&str; 9] =
+    ["grant_type", "client_id", "redirect_uri", "scope", "audience", "resource", "connection", "organization", "token_type_hint"];

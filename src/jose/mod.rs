@@ -1,0 +1,19 @@
+//! JSON Web Signatures and Keys, as far as this crate needs them.
+
+mod jwk;
+mod jws;
+
+pub(crate) use jwk::{Jwk, JwkRefused};
+pub(crate) use jws::{CompactJws, JwsRefused};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// RFC 7515, section 2: base64url without padding, white space or stray bits.
+pub(crate) fn base64url_decode(text: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

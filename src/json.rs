@@ -1,0 +1,78 @@
+//! JSON from outside, read strictly.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// An object read into `T`, whose members may stand there only once. serde by itself would also read an array into a
+/// struct, member by member.
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnObject> {
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        // serde_json's message may quote a value, so only the position is kept.
+        Some(b'{') => {
+            serde_json::from_slice(text).map_err(|error| NotAnObject::Malformed { line: error.line(), column: error.column() })
+        }
+        Some(_) => Err(NotAnObject::Other),
+        None => Err(NotAnObject::Empty),
+    }
+}
+
+/// No member of the object may stand there twice, known or not: with two, each reader sees its own.
+pub(crate) fn refuse_duplicates(text: &[u8]) -> Result<(), NotAnObject> {
+    object::<Unique>(text).map(drop)
+}
+
+/// Why bytes are not the JSON object that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAnObject {
+    #[error("there is nothing")]
+    Empty,
+    #[error("it is no JSON object")]
+    Other,
+    #[error("a member is malformed, missing, of another type or there twice, at line {line}, column {column}")]
+    Malformed { line: usize, column: usize },
+}
+
+/// Text that is borrowed from the input where it holds no escapes, also inside an `Option` or a `Vec`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names: Vec<Text<'de>> = Vec::with_capacity(32);
+        while let Some(name) = members.next_key()? {
+            members.next_value::<IgnoredAny>()?;
+            names.push(name);
+        }
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(serde::de::Error::custom("a member stands there twice"));
+        }
+        Ok(self)
+    }
+}

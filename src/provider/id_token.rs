@@ -1,0 +1,323 @@
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::clock::Timestamp;
+use crate::crypto::{Algorithm, VerifyingKey, equal};
+use crate::error::{Error, ErrorKind, Result, excerpt};
+use crate::jose::{CompactJws, base64url};
+use crate::json::{self, Text};
+use crate::provider::Claims;
+use crate::provider::keys::{Keys, Verdict};
+use crate::secret::Secret;
+
+/// A verified ID token: who has logged in, as the provider signed it.
+///
+/// One that exists was checked in full (OpenID Connect Core 1.0, section 3.1.3.7): there is nothing left to validate.
+#[derive(Clone)]
+pub struct IdToken {
+    raw: Secret,
+    claims: Claims,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    auth_time: Option<Timestamp>,
+}
+
+/// What an ID token has to match.
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) jwks_uri: &'a Url,
+    pub(crate) algorithms: Option<&'a [String]>,
+    pub(crate) client_id: &'a str,
+    /// For HS256, when a confidential application asked for it.
+    pub(crate) client_secret: Option<&'a Secret>,
+    pub(crate) access_token: &'a str,
+    pub(crate) now: Timestamp,
+    pub(crate) leeway: Duration,
+    pub(crate) flow: Flow<'a>,
+}
+
+/// Where the ID token came from.
+pub(crate) enum Flow<'a> {
+    /// From a code exchange: it must answer this very login.
+    Login { nonce: Option<&'a str>, code: &'a str, max_age: Option<Duration>, organization: Option<&'a Organization> },
+    /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
+    Refresh { previous: Option<&'a IdToken> },
+}
+
+/// The organization that a login asked for, at Auth0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Organization {
+    /// `org_…`: compared exactly with `org_id`.
+    Id(String),
+    /// Any other value: compared in lower case with `org_name`.
+    Name(String),
+}
+
+/// The claims that are checked; times are seconds since 1970.
+#[derive(Deserialize)]
+struct Checked<'a> {
+    #[serde(borrow)]
+    iss: Text<'a>,
+    #[serde(borrow)]
+    sub: Text<'a>,
+    #[serde(borrow)]
+    aud: Audience<'a>,
+    #[serde(borrow, default)]
+    azp: Option<Text<'a>>,
+    exp: NumericDate,
+    iat: NumericDate,
+    #[serde(default)]
+    nbf: Option<NumericDate>,
+    #[serde(default)]
+    auth_time: Option<NumericDate>,
+    #[serde(borrow, default)]
+    nonce: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    at_hash: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    c_hash: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    org_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    org_name: Option<Text<'a>>,
+}
+
+/// OpenID Connect Core 1.0, section 3.1.3.7. The cheap claims come before the key: a stranger's token costs little.
+pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) -> Result<IdToken> {
+    let jws = CompactJws::parse(text.expose(), "JWT").map_err(|error| refused("it is not well-formed").with_source(error))?;
+    algorithm_is_allowed(jws.algorithm, expected)?;
+    let unreadable = "its claims are not a JSON object with iss, sub, aud, exp and iat of the right types, each once";
+    json::refuse_duplicates(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
+    let claims: Checked<'_> = json::object(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
+
+    if &*claims.iss != expected.issuer {
+        return Err(refused("iss is not the issuer that the provider's metadata names"));
+    }
+    if !claims.aud.holds(expected.client_id) {
+        return Err(refused("aud does not hold this application's client id"));
+    }
+    match &claims.azp {
+        Some(azp) if &**azp != expected.client_id => return Err(refused("azp is another application's client id")),
+        None if claims.aud.several() => return Err(refused("aud holds several audiences, but azp does not say for whom it is")),
+        _ => {}
+    }
+    if claims.sub.is_empty() || claims.sub.len() > 255 {
+        return Err(refused("sub is not of 1 to 255 bytes"));
+    }
+    check_times(&claims, expected)?;
+    match &expected.flow {
+        Flow::Login { nonce, code, max_age, organization } => {
+            let answers_this_login = match (&claims.nonce, nonce) {
+                (Some(own), Some(sent)) => equal(own.as_bytes(), sent.as_bytes()),
+                (own, sent) => own.is_none() && sent.is_none(),
+            };
+            if !answers_this_login {
+                return Err(refused("nonce is missing or another login's"));
+            }
+            if claims.c_hash.as_ref().is_some_and(|hash| !is_half_hash(hash, jws.algorithm, code)) {
+                return Err(refused("c_hash is not that of the authorization code"));
+            }
+            if let Some(max_age) = max_age {
+                check_auth_time(&claims, *max_age, expected)?;
+            }
+            if let Some(organization) = organization {
+                check_organization(&claims, organization)?;
+            }
+        }
+        Flow::Refresh { previous } => {
+            if let Some(previous) = previous {
+                check_same_person(&claims, previous)?;
+            }
+        }
+    }
+    if claims.at_hash.as_ref().is_some_and(|hash| !is_half_hash(hash, jws.algorithm, expected.access_token)) {
+        return Err(refused("at_hash is not that of the access token"));
+    }
+
+    verify_signature(&jws, expected, keys).await?;
+    let (issued_at, expires_at) = (claims.iat.timestamp(), claims.exp.timestamp());
+    let auth_time = claims.auth_time.map(NumericDate::timestamp);
+    let subject = Box::from(&*claims.sub);
+    Ok(IdToken { raw: text.clone(), claims: Claims::new(jws.payload, subject), issued_at, expires_at, auth_time })
+}
+
+fn algorithm_is_allowed(algorithm: Algorithm, expected: &Expected<'_>) -> Result<()> {
+    let allowed = match algorithm {
+        Algorithm::Hs256 => expected.client_secret.is_some(),
+        _ => expected.algorithms.is_none_or(|names| names.iter().any(|name| name == algorithm.name())),
+    };
+    if allowed { Ok(()) } else { Err(refused("it is signed with an algorithm that this provider or application does not use")) }
+}
+
+fn check_times(claims: &Checked<'_>, expected: &Expected<'_>) -> Result<()> {
+    let (earliest, latest) = (expected.now.minus(expected.leeway), expected.now.plus(expected.leeway));
+    let off = |what: &str, at: NumericDate| {
+        let (at, now) = (at.timestamp().to_offset_date_time(), expected.now.to_offset_date_time());
+        refused(&format!(
+            "{what} {at}, while this machine's clock says {now} and {} seconds of leeway are allowed; check the clock",
+            expected.leeway.as_secs()
+        ))
+    };
+    if claims.exp.timestamp() <= earliest {
+        return Err(off("it expired at", claims.exp));
+    }
+    if claims.iat.timestamp() > latest {
+        return Err(off("it was issued in the future, at", claims.iat));
+    }
+    match claims.nbf {
+        Some(nbf) if nbf.timestamp() > latest => Err(off("it is not valid before", nbf)),
+        _ => Ok(()),
+    }
+}
+
+/// "If the max_age request is made […] the Client SHOULD check the auth_time Claim value"; here it must.
+fn check_auth_time(claims: &Checked<'_>, max_age: Duration, expected: &Expected<'_>) -> Result<()> {
+    let Some(auth_time) = claims.auth_time else {
+        return Err(refused("auth_time is missing, though max_age was asked for"));
+    };
+    if auth_time.timestamp().plus(max_age).plus(expected.leeway) < expected.now {
+        return Err(refused("auth_time is longer ago than the max_age that was asked for; the person must log in afresh"));
+    }
+    Ok(())
+}
+
+fn check_organization(claims: &Checked<'_>, asked: &Organization) -> Result<()> {
+    let fits = match asked {
+        Organization::Id(id) => claims.org_id.as_ref().is_some_and(|own| **own == **id),
+        Organization::Name(name) => claims.org_name.as_ref().is_some_and(|own| own.to_lowercase() == name.to_lowercase()),
+    };
+    if fits { Ok(()) } else { Err(refused("org_id or org_name is missing or not the organization that was asked for")) }
+}
+
+fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
+    if &*claims.sub != previous.claims.subject() {
+        return Err(refused("sub is not the person who had logged in"));
+    }
+    match (claims.auth_time, previous.auth_time) {
+        (Some(now), Some(before)) if now.timestamp() < before => Err(refused("auth_time is earlier than before the refresh")),
+        _ => Ok(()),
+    }
+}
+
+/// OpenID Connect Core 1.0, section 3.1.3.6: "the left-most half of the hash of the octets of the ASCII representation".
+fn is_half_hash(hash: &str, algorithm: Algorithm, of: &str) -> bool {
+    equal(hash.as_bytes(), base64url(algorithm.digest(of.as_bytes()).left_half()).as_bytes())
+}
+
+async fn verify_signature(jws: &CompactJws<'_>, expected: &Expected<'_>, keys: &Keys) -> Result<()> {
+    let verdict = match (jws.algorithm, expected.client_secret) {
+        (Algorithm::Hs256, Some(secret)) => {
+            let key = VerifyingKey::shared_secret(secret.expose().as_bytes());
+            if key.verify(jws.algorithm, jws.signing_input, &jws.signature) { Verdict::Verified } else { Verdict::Forged }
+        }
+        _ => keys.verify(expected.jwks_uri, jws).await?,
+    };
+    match verdict {
+        Verdict::Verified => Ok(()),
+        Verdict::Forged => Err(refused("its signature is wrong")),
+        Verdict::UnknownKey => Err(refused("it is signed by a key that the provider does not publish")),
+        Verdict::AmbiguousKey => Err(refused("it names a key id that the provider publishes twice")),
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::IdToken, format!("the ID token is refused: {why}"))
+}
+
+impl IdToken {
+    /// What the provider says of the person.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// `sub`: who it is.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.claims.subject()
+    }
+
+    /// The token itself, as `id_token_hint` or for a back end of yours. It is no access token.
+    #[must_use]
+    pub fn raw(&self) -> &Secret {
+        &self.raw
+    }
+
+    /// `iat`.
+    #[must_use]
+    pub fn issued_at(&self) -> OffsetDateTime {
+        self.issued_at.to_offset_date_time()
+    }
+
+    /// `exp`: until when it may be presented; it says nothing about how long the person stays logged in.
+    #[must_use]
+    pub fn expires_at(&self) -> OffsetDateTime {
+        self.expires_at.to_offset_date_time()
+    }
+
+    /// `auth_time`: when the person proved who they are.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<OffsetDateTime> {
+        self.auth_time.map(Timestamp::to_offset_date_time)
+    }
+}
+
+impl fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdToken").field("claims", &self.claims).field("expires_at", &self.expires_at()).finish_non_exhaustive()
+    }
+}
+
+impl Organization {
+    pub(crate) fn parse(text: &str) -> Self {
+        if text.starts_with("org_") { Self::Id(text.to_owned()) } else { Self::Name(text.to_owned()) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Name(text) => text,
+        }
+    }
+}
+
+/// `aud`: "the general case, […] an array of case-sensitive strings", or a single one (RFC 7519, section 4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(#[serde(borrow)] Text<'a>),
+    Many(#[serde(borrow)] Vec<Text<'a>>),
+}
+
+impl Audience<'_> {
+    fn holds(&self, client_id: &str) -> bool {
+        match self {
+            Self::One(audience) => &**audience == client_id,
+            Self::Many(audiences) => audiences.iter().any(|audience| &**audience == client_id),
+        }
+    }
+
+    fn several(&self) -> bool {
+        matches!(self, Self::Many(audiences) if audiences.len() > 1)
+    }
+}
+
+/// Seconds since 1970, whole or not (RFC 7519, section 2), saturated to what a clock can show.
+#[derive(Debug, Clone, Copy)]
+struct NumericDate(i64);
+
+impl NumericDate {
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
+        f64::deserialize(deserializer).map(|seconds| Self(seconds as i64))
+    }
+}

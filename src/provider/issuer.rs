@@ -1,0 +1,52 @@
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::origin;
+
+/// Who is asked to log people in: a domain, or an absolute URL, as the program names it.
+#[derive(Debug, Clone)]
+pub(crate) struct Issuer {
+    url: Url,
+}
+
+impl Issuer {
+    /// `acme.auth0.com`, a custom domain, or an issuer's URL, with a path or without.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("https://{text}")) };
+        let url = url.map_err(|error| {
+            Error::configuration("the domain is neither a host name such as acme.auth0.com nor an issuer's absolute URL")
+                .with_source(error)
+        })?;
+        if !origin::is_confidential(&url) || url.host().is_none() {
+            return Err(Error::configuration("the issuer must be https, or http on loopback for tests"));
+        }
+        // OpenID Connect Discovery 1.0, section 3: "with no query or fragment components".
+        if url.query().is_some() || url.fragment().is_some() || origin::has_user_info(&url) {
+            return Err(Error::configuration("the issuer must be a URL without query, fragment, user name and password"));
+        }
+        Ok(Self { url })
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// OpenID Connect Discovery 1.0, section 4.1: "If the Issuer value contains a path component, any terminating / MUST
+    /// be removed before appending /.well-known/openid-configuration."
+    pub(crate) fn metadata_url(&self) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/.well-known/openid-configuration", self.url.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Whether a document may call its issuer so: exactly as configured, but for a root slash.
+    pub(crate) fn accepts(&self, named: &str) -> bool {
+        let own = self.url.as_str();
+        named == own || (self.url.path() == "/" && named == &own[..own.len() - 1])
+    }
+
+    pub(crate) fn is_auth0_domain(&self) -> bool {
+        self.url.host_str().is_some_and(|host| host.ends_with(".auth0.com"))
+    }
+}

@@ -1,0 +1,159 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::cache::Cached;
+use crate::clock::{Clock, Timestamp};
+use crate::crypto::{Algorithm, VerifyingKey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::jose::{CompactJws, Jwk};
+use crate::json;
+use crate::transport::{Reply, Transport};
+
+/// A provider's signing keys: fetched once for everybody, kept for ten minutes, fetched anew when a key is unknown.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    transport: Arc<Transport>,
+    clock: Clock,
+    sets: Cached<Arc<KeySet>>,
+    asked_for_unknown: Mutex<Option<Timestamp>>,
+}
+
+impl Keys {
+    pub(crate) fn new(transport: Arc<Transport>, clock: Clock) -> Self {
+        Self { transport, clock, sets: Cached::new(), asked_for_unknown: Mutex::new(None) }
+    }
+
+    /// Whether a key of the provider signed this. An unknown or a rotated key is looked for once more at the provider.
+    pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>) -> Result<Verdict> {
+        let now = self.clock.now();
+        let set = self.sets.current(now, FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
+        match set.verify(jws) {
+            Verdict::UnknownKey => {
+                let settled = |kept: &Arc<KeySet>| !Arc::ptr_eq(kept, &set) || !self.may_ask_for_unknown(now);
+                let newer = self.sets.refetch(now, settled, || self.fetch(jwks_uri)).await?;
+                Ok(newer.verify(jws))
+            }
+            verdict => Ok(verdict),
+        }
+    }
+
+    fn fetch(&self, jwks_uri: &Url) -> impl Future<Output = Result<Arc<KeySet>>> + Send + 'static {
+        let (transport, clock, url) = (Arc::clone(&self.transport), self.clock.clone(), jwks_uri.clone());
+        async move {
+            let reply = transport.get("the request for the provider's keys", &url).await?;
+            if !reply.status.is_success() {
+                return Err(reply.unexpected_status(ErrorKind::Discovery, clock.now()));
+            }
+            KeySet::from_reply(&reply).map(Arc::new)
+        }
+    }
+
+    /// At most once in a cooldown, or a stranger could make us ask the provider as often as he likes.
+    fn may_ask_for_unknown(&self, now: Timestamp) -> bool {
+        let mut asked = self.asked_for_unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = asked.is_none_or(|asked| asked > now || now.since(asked) >= UNKNOWN_KEY_COOLDOWN);
+        if may {
+            *asked = Some(now);
+        }
+        may
+    }
+}
+
+/// What a set of keys says of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Verified,
+    /// The key it names is here and did not sign it.
+    Forged,
+    /// No key here is the one it names, or would be able to sign it.
+    UnknownKey,
+    /// Two keys have the id it names.
+    AmbiguousKey,
+}
+
+/// The usable keys of a JWK set (RFC 7517, section 5).
+pub(crate) struct KeySet {
+    keys: Vec<Key>,
+    by_id: HashMap<Box<str>, Named>,
+}
+
+struct Key {
+    key: VerifyingKey,
+    limited_to: Option<Algorithm>,
+}
+
+enum Named {
+    One(usize),
+    Several,
+}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+impl KeySet {
+    fn from_reply(reply: &Reply) -> Result<Self> {
+        let refused = || Error::new(ErrorKind::Discovery, "the provider's keys are not the JSON document that they should be");
+        let document: Document<'_> = reply.json().map_err(|error| refused().with_source(error))?;
+        if document.keys.len() > MOST_KEYS {
+            return Err(refused().with_source(format!("it holds more than {MOST_KEYS} keys")));
+        }
+        let mut set = Self { keys: Vec::new(), by_id: HashMap::new() };
+        for entry in document.keys {
+            // One bad key among good ones is passed over; so are private and symmetric keys.
+            let Ok(jwk) = json::object::<Jwk<'_>>(entry.get().as_bytes()) else { continue };
+            let Ok((key, limited_to)) = jwk.verifying_key() else { continue };
+            if let Some(kid) = &jwk.kid {
+                let position = set.keys.len();
+                set.by_id.entry(Box::from(&**kid)).and_modify(|named| *named = Named::Several).or_insert(Named::One(position));
+            }
+            set.keys.push(Key { key, limited_to });
+        }
+        Ok(set)
+    }
+
+    fn verify(&self, jws: &CompactJws<'_>) -> Verdict {
+        let signed_by = |key: &Key| key.key.verify(jws.algorithm, jws.signing_input, &jws.signature);
+        if let Some(kid) = &jws.kid {
+            return match self.by_id.get(kid) {
+                Some(Named::One(position)) => {
+                    let key = &self.keys[*position];
+                    if key.fits(jws.algorithm) && signed_by(key) { Verdict::Verified } else { Verdict::Forged }
+                }
+                Some(Named::Several) => Verdict::AmbiguousKey,
+                None => Verdict::UnknownKey,
+            };
+        }
+        // OpenID Connect Core 1.0, section 10.1: without a kid the keys that fit are tried, a few at most.
+        let fitting = self.keys.iter().filter(|key| key.fits(jws.algorithm));
+        if fitting.take(MOST_TRIED).any(signed_by) { Verdict::Verified } else { Verdict::UnknownKey }
+    }
+}
+
+impl Key {
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        self.key.fits(algorithm) && self.limited_to.is_none_or(|own| own == algorithm)
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+const FRESH_FOR: Duration = Duration::from_secs(10 * 60);
+const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(60);
+/// How long keys go on serving when they cannot be fetched anew.
+const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const MOST_TRIED: usize = 8;
+const MOST_KEYS: usize = 5_000;

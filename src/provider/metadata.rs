@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::origin;
+use crate::provider::Issuer;
+use crate::transport::Reply;
+
+/// What a provider says of itself (OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2), checked.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    /// The document's own value: what `iss` is compared with from here on.
+    pub(crate) issuer: Arc<str>,
+    pub(crate) authorization_endpoint: Url,
+    pub(crate) token_endpoint: Url,
+    pub(crate) jwks_uri: Url,
+    pub(crate) userinfo_endpoint: Option<Url>,
+    pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) end_session_endpoint: Option<Url>,
+    pub(crate) sends_issuer: bool,
+    pub(crate) id_token_algorithms: Option<Vec<String>>,
+    pub(crate) speaks_auth0: bool,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    #[serde(default)]
+    userinfo_endpoint: Option<String>,
+    #[serde(default)]
+    revocation_endpoint: Option<String>,
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: Option<bool>,
+    #[serde(default)]
+    code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    mtls_endpoint_aliases: Option<MtlsAliases>,
+    /// Auth0's own: no other provider names it.
+    #[serde(default)]
+    mfa_challenge_endpoint: Option<IgnoredAny>,
+}
+
+/// RFC 8705, section 5.
+#[derive(Deserialize)]
+struct MtlsAliases {
+    #[serde(default)]
+    token_endpoint: Option<String>,
+    #[serde(default)]
+    revocation_endpoint: Option<String>,
+}
+
+impl Metadata {
+    pub(crate) fn from_reply(reply: &Reply, issuer: &Issuer) -> Result<Self> {
+        let document: Document = reply.json().map_err(|error| {
+            Error::new(
+                ErrorKind::Discovery,
+                "the provider's metadata is not a JSON document with the members that every provider has",
+            )
+            .with_source(error)
+        })?;
+        // OpenID Connect Discovery 1.0, section 4.3: "The issuer value returned MUST be identical to the Issuer URL that
+        // was directly used to retrieve the configuration information." A root slash is forgiven, since a domain has none.
+        if !issuer.accepts(&document.issuer) {
+            return Err(Error::new(
+                ErrorKind::Discovery,
+                "the provider's metadata names another issuer than the one that was asked; configure the issuer exactly as it names itself",
+            ));
+        }
+        // RFC 9700, section 2.1.1: a server that publishes methods without S256 has none; plain protects nothing.
+        if let Some(methods) = &document.code_challenge_methods_supported
+            && !methods.iter().any(|method| method == "S256")
+        {
+            return Err(Error::new(
+                ErrorKind::Discovery,
+                "the provider does not support PKCE with S256, which every login here uses",
+            ));
+        }
+        if let Some(aliases) = &document.mtls_endpoint_aliases {
+            optional("mtls_endpoint_aliases.token_endpoint", aliases.token_endpoint.as_deref(), issuer)?;
+            optional("mtls_endpoint_aliases.revocation_endpoint", aliases.revocation_endpoint.as_deref(), issuer)?;
+        }
+        Ok(Self {
+            authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint, issuer)?,
+            token_endpoint: endpoint("token_endpoint", &document.token_endpoint, issuer)?,
+            jwks_uri: endpoint("jwks_uri", &document.jwks_uri, issuer)?,
+            userinfo_endpoint: optional("userinfo_endpoint", document.userinfo_endpoint.as_deref(), issuer)?,
+            revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref(), issuer)?,
+            end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
+            sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
+            id_token_algorithms: document.id_token_signing_alg_values_supported,
+            speaks_auth0: issuer.is_auth0_domain() || document.mfa_challenge_endpoint.is_some(),
+            issuer: document.issuer.into(),
+        })
+    }
+}
+
+fn optional(name: &str, text: Option<&str>, issuer: &Issuer) -> Result<Option<Url>> {
+    text.map(|text| endpoint(name, text, issuer)).transpose()
+}
+
+fn endpoint(name: &str, text: &str, issuer: &Issuer) -> Result<Url> {
+    let refused = |why: &str| Error::new(ErrorKind::Discovery, format!("the provider's metadata is refused: its {name} {why}"));
+    let url = Url::parse(text).map_err(|error| refused("is no absolute URL").with_source(error))?;
+    if !origin::is_confidential(&url) {
+        return Err(refused("is neither https nor http on loopback"));
+    }
+    if url.scheme() == "http" && issuer.url().scheme() == "https" {
+        return Err(refused("is http, though the issuer is https"));
+    }
+    if origin::has_user_info(&url) {
+        return Err(refused("holds a user name or a password"));
+    }
+    // RFC 6749, sections 3.1 and 3.2: "The endpoint URI MUST NOT include a fragment component."
+    if url.fragment().is_some() {
+        return Err(refused("has a fragment"));
+    }
+    Ok(url)
+}

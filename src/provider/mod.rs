@@ -1,0 +1,83 @@
+//! Who logs people in: its metadata, its keys, and what an ID token of it must be.
+
+mod claims;
+mod id_token;
+mod issuer;
+mod keys;
+mod metadata;
+
+pub use claims::Claims;
+pub use id_token::IdToken;
+pub(crate) use id_token::{Expected, Flow, Organization};
+pub(crate) use issuer::Issuer;
+pub(crate) use metadata::Metadata;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::Cached;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
+use crate::transport::Transport;
+use keys::Keys;
+
+/// A provider as all clones of an application share it: asked for its metadata and keys lazily, and once.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    issuer: Result<Issuer>,
+    transport: Arc<Transport>,
+    clock: Clock,
+    metadata: Cached<Arc<Metadata>>,
+    keys: Keys,
+}
+
+impl Provider {
+    /// `domain` may be nonsense: that is said when the provider is first needed.
+    pub(crate) fn new(domain: &str, transport: Arc<Transport>, clock: Clock) -> Self {
+        let keys = Keys::new(Arc::clone(&transport), clock.clone());
+        Self { issuer: Issuer::parse(domain), transport, clock, metadata: Cached::new(), keys }
+    }
+
+    pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>> {
+        let issuer = self.issuer.as_ref().map_err(Clone::clone)?;
+        self.metadata.current(self.clock.now(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
+    }
+
+    /// The only way from a text to an [`IdToken`].
+    pub(crate) async fn verify_id_token(&self, text: &Secret, expected: &Expected<'_>) -> Result<IdToken> {
+        id_token::verify(text, expected, &self.keys).await
+    }
+
+    /// OpenID Connect Discovery 1.0, section 4.
+    fn discover(&self, issuer: &Issuer) -> impl Future<Output = Result<Arc<Metadata>>> + Send + 'static {
+        let (transport, clock, issuer) = (Arc::clone(&self.transport), self.clock.clone(), issuer.clone());
+        async move {
+            let reply = transport.get("the request for the provider's metadata", &issuer.metadata_url()).await?;
+            if !reply.status.is_success() {
+                return Err(reply.unexpected_status(ErrorKind::Discovery, clock.now()));
+            }
+            Metadata::from_reply(&reply, &issuer).map(Arc::new)
+        }
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl Metadata {
+    /// For endpoints that not every provider has.
+    pub(crate) fn required<'a>(&self, endpoint: Option<&'a url::Url>, name: &str) -> Result<&'a url::Url> {
+        endpoint.ok_or_else(|| Error::new(ErrorKind::Discovery, format!("this provider has no {name}: its metadata names none")))
+    }
+}
+
+const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
+/// How long metadata goes on serving when it cannot be fetched anew.
+const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,98 @@
+//! From a grant to credentials: the token endpoint (RFC 6749, sections 3.2 and 5).
+
+mod renewal;
+mod response;
+mod revocation;
+
+use response::TokenResponse;
+
+use std::sync::Arc;
+
+use crate::application::Application;
+use crate::credentials::{Credentials, Parts};
+use crate::endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::form::Form;
+use crate::provider::{Expected, Flow, IdToken, Metadata};
+use crate::secret::Secret;
+
+/// What a grant asked for, which decides what the answer must hold.
+pub(crate) struct Asked<'a> {
+    pub(crate) scope: &'a Arc<str>,
+    pub(crate) flow: Flow<'a>,
+}
+
+/// An authorization code is redeemed once: this is never tried again by itself.
+pub(crate) async fn redeem_code(
+    application: &Application,
+    metadata: &Metadata,
+    code: &str,
+    redirect_uri: &str,
+    code_verifier: &str,
+    asked: Asked<'_>,
+) -> Result<Credentials> {
+    let form =
+        Form::new("authorization_code").with("code", code).with("redirect_uri", redirect_uri).with("code_verifier", code_verifier);
+    let response = request(application, metadata, form).await?;
+    let id_token = match response.id_token() {
+        Some(text) => Some(verify_id_token(application, metadata, text, &response, asked.flow).await?),
+        None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
+        None => {
+            return Err(Error::new(
+                ErrorKind::IdToken,
+                "the provider sent no ID token although the scope holds openid; leave openid out of the scope if it never sends one",
+            ));
+        }
+    };
+    Ok(credentials(application, metadata, response, id_token, None, Arc::clone(asked.scope)))
+}
+
+async fn request(application: &Application, metadata: &Metadata, form: Form) -> Result<TokenResponse> {
+    let reply = endpoint::post(application, "the token request", &metadata.token_endpoint, form).await?;
+    TokenResponse::read(&reply, application.clock().now(), application.accepts_missing_token_type())
+}
+
+async fn verify_id_token(
+    application: &Application,
+    metadata: &Metadata,
+    text: &Secret,
+    response: &TokenResponse,
+    flow: Flow<'_>,
+) -> Result<IdToken> {
+    let expected = Expected {
+        issuer: &metadata.issuer,
+        jwks_uri: &metadata.jwks_uri,
+        algorithms: metadata.id_token_algorithms.as_deref(),
+        client_id: application.client_id(),
+        client_secret: application.hs256_secret(),
+        access_token: response.access_token.expose(),
+        now: application.clock().now(),
+        leeway: application.allowed_leeway(),
+        flow,
+    };
+    application.provider().verify_id_token(text, &expected).await
+}
+
+fn credentials(
+    application: &Application,
+    metadata: &Metadata,
+    response: TokenResponse,
+    id_token: Option<IdToken>,
+    id_token_refusal: Option<Error>,
+    requested_scope: Arc<str>,
+) -> Credentials {
+    Credentials::new(Parts {
+        issuer: Arc::clone(&metadata.issuer),
+        client_id: Arc::clone(application.shared_client_id()),
+        access_token: response.access_token,
+        refresh_token: response.refresh_token,
+        id_token,
+        id_token_refusal,
+        scope: response.scope,
+        requested_scope,
+    })
+}
+
+fn holds_scope(scopes: &str, scope: &str) -> bool {
+    scopes.split(' ').any(|own| own == scope)
+}

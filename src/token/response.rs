@@ -1,0 +1,114 @@
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::access_token::{AccessToken, TokenType};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result, excerpt};
+use crate::json::Text;
+use crate::secret::Secret;
+use crate::transport::Reply;
+
+/// A token endpoint's answer that is well-formed (RFC 6749, section 5.1). Its ID token is only text so far.
+#[derive(Debug)]
+pub(crate) struct TokenResponse {
+    pub(crate) access_token: AccessToken,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) scope: Option<Box<str>>,
+    id_token: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    access_token: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    token_type: Option<Text<'a>>,
+    #[serde(default)]
+    expires_in: Option<Seconds>,
+    #[serde(borrow, default)]
+    refresh_token: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    id_token: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    scope: Option<Text<'a>>,
+}
+
+impl TokenResponse {
+    pub(crate) fn read(reply: &Reply, now: Timestamp, accept_missing_token_type: bool) -> Result<Self> {
+        if reply.content_type().starts_with("application/x-www-form-urlencoded") {
+            return Err(Error::invalid_response("the token request was answered with a form, not with JSON as RFC 6749 requires"));
+        }
+        let body: Body<'_> = reply.json()?;
+        let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
+        let token_type = match body.token_type.as_deref() {
+            Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
+            Some(name) => return Err(refused(&format!("its token_type {:?} was not asked for", excerpt(name)))),
+            None if accept_missing_token_type => TokenType::Bearer,
+            None => return Err(refused("it has no token_type")),
+        };
+        let Some(access_token) = present(&body.access_token) else { return Err(refused("it has no access_token")) };
+        let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
+        let access_token = AccessToken::new(token_type, access_token, expires_at)
+            .ok_or_else(|| refused("its access_token holds characters that no token may have"))?;
+        Ok(Self {
+            access_token,
+            refresh_token: present(&body.refresh_token).map(Secret::from),
+            scope: body.scope.map(|text| Box::from(&*text)),
+            id_token: present(&body.id_token).map(Secret::from),
+        })
+    }
+
+    pub(crate) fn id_token(&self) -> Option<&Secret> {
+        self.id_token.as_ref()
+    }
+}
+
+/// Empty text counts as absent, as null does.
+fn present<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// `expires_in`: a number of seconds, which some providers send as text or with a fraction.
+struct Seconds(u64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecondsVisitor)
+    }
+}
+
+struct SecondsVisitor;
+
+impl Visitor<'_> for SecondsVisitor {
+    type Value = Seconds;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds, zero or more")
+    }
+
+    fn visit_u64<E>(self, seconds: u64) -> Result<Seconds, E> {
+        Ok(Seconds(seconds))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Seconds, E> {
+        u64::try_from(seconds).map(Seconds).map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Seconds, E> {
+        if !(seconds >= 0.0) {
+            return Err(E::invalid_value(Unexpected::Float(seconds), &self));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is what is wanted")]
+        Ok(Seconds(seconds as u64))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Seconds, E> {
+        match text.parse() {
+            Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => self.visit_f64(seconds),
+            _ => Err(E::invalid_value(Unexpected::Other("text"), &self)),
+        }
+    }
+}

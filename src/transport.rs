@@ -1,0 +1,161 @@
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result, excerpt};
+use crate::json;
+use crate::origin;
+
+/// The only way to the provider: confidential, without redirects, bounded in time and size.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    /// What the client is to be made of, until it is made.
+    builder: Mutex<Option<reqwest::ClientBuilder>>,
+    client: OnceLock<Result<reqwest::Client>>,
+}
+
+/// An answer that was read in full.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+    context: &'static str,
+}
+
+impl Transport {
+    /// Made into a client at the first request, once for all clones, with redirects off: a client that follows them
+    /// would hand a refresh token to whoever a 307 names.
+    pub(crate) fn new(builder: reqwest::ClientBuilder) -> Self {
+        Self { builder: Mutex::new(Some(builder)), client: OnceLock::new() }
+    }
+
+    pub(crate) fn with_client(client: reqwest::Client) -> Self {
+        Self { builder: Mutex::new(None), client: OnceLock::from(Ok(client)) }
+    }
+
+    pub(crate) async fn get(&self, context: &'static str, url: &Url) -> Result<Reply> {
+        self.send(context, reqwest::Request::new(Method::GET, url.clone())).await
+    }
+
+    /// `context` names the request in messages: "the token request".
+    pub(crate) async fn send(&self, context: &'static str, mut request: reqwest::Request) -> Result<Reply> {
+        if !origin::is_confidential(request.url()) || origin::has_user_info(request.url()) {
+            return Err(Error::forbidden(format!("{context} may go only to an https address, or to http on loopback")));
+        }
+        let client = self.client(request.url())?;
+        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        request.timeout_mut().get_or_insert(DEADLINE);
+        let response = client.execute(request).await.map_err(|error| Error::network(context, error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read_body(context, response).await?;
+        if status.is_redirection() {
+            return Err(Error::invalid_response(format!(
+                "{context} was answered with a redirect ({status}), which is not followed"
+            )));
+        }
+        Ok(Reply { status, headers, body, context })
+    }
+
+    fn client(&self, url: &Url) -> Result<reqwest::Client> {
+        let made = self.client.get_or_init(|| {
+            let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            // http on loopback goes out directly. Metadata keeps an https issuer from naming http endpoints, so the first
+            // URL speaks for all of them.
+            let builder = if url.scheme() == "http" { builder.no_proxy() } else { builder };
+            builder
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .map_err(|error| Error::configuration("the HTTP client could not be built; check http_client").with_source(error))
+        });
+        made.clone()
+    }
+}
+
+impl Reply {
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(crate) fn content_type(&self) -> &str {
+        self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as a JSON object, whatever content type it claims. Members that `T` names may stand there only once.
+    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        json::object(&self.body).map_err(|error| {
+            let content_type = excerpt(self.content_type());
+            let content_type = if content_type.is_empty() { "no content type" } else { &content_type };
+            Error::invalid_response(format!(
+                "{} was answered with {} and {content_type}, but not with the JSON object that was expected",
+                self.context, self.status
+            ))
+            .with_source(error)
+        })
+    }
+
+    /// RFC 9110, section 10.2.3: seconds or a date; else Auth0's `x-ratelimit-reset`, seconds since 1970.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = |name| self.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
+        let until = |moment: i64| Timestamp::from_unix_seconds(moment).since(now);
+        if let Some(value) = text(RETRY_AFTER.as_str()) {
+            if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_WAIT));
+            }
+            if let Ok(date) = OffsetDateTime::parse(value, &Rfc2822) {
+                return Some(until(date.unix_timestamp()).min(LONGEST_WAIT));
+            }
+        }
+        let reset = text("x-ratelimit-reset")?.parse().ok()?;
+        Some(until(reset).min(LONGEST_WAIT))
+    }
+}
+
+/// Counts bytes after decompression, since another crate may have turned on reqwest's gzip.
+async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>> {
+    let too_long =
+        || Error::invalid_response(format!("{context} was answered with more than {} KiB, which is not read", BODY_CAP / 1024));
+    let announced = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+    if announced > BODY_CAP {
+        return Err(too_long());
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    while let Some(chunk) = response.chunk().await.map_err(|error| Error::network(context, error))? {
+        if body.len() + chunk.len() > BODY_CAP {
+            return Err(too_long());
+        }
+        if body.capacity() - body.len() < chunk.len() {
+            // Growing in place would leave an unwiped copy behind.
+            let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + chunk.len()).next_power_of_two()));
+            larger.extend_from_slice(&body);
+            body = larger;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The error for an answer that says the provider is in trouble, or that this program asks too often.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+impl Reply {
+    /// A failure of discovery and the like, where the provider owes no error of its own.
+    pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
+        let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
+        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after(now)) } else { error }
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const BODY_CAP: usize = 1024 * 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
