@@ -7,6 +7,7 @@ mod crypto;
 mod error;
 mod secret;
 mod token_source;
+pub mod web_auth;
 
 pub use access_token::{AccessToken, TokenType};
 pub use error::{Error, ErrorKind, Result, ServerError};
