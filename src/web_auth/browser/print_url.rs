@@ -72,13 +72,11 @@ impl PrintUrl {
         let mut writer = lock(&self.writer);
         write!(writer, "To log in, open this address in a browser:\n\n{url}\n\n")?;
         if self.pasted.is_some() {
-            writeln!(writer, "If the browser then cannot show {CALLBACK}, paste the address from its address bar here:")?;
+            writeln!(writer, "If it then cannot show the page it is sent to, paste the address of that page here:")?;
         }
         writer.flush()
     }
 }
-
-const CALLBACK: &str = "the page it is sent to";
 
 impl Default for PrintUrl {
     fn default() -> Self {
