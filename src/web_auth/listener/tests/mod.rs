@@ -1,3 +1,4 @@
+mod arbitrary_bytes;
 mod binding;
 mod ending;
 mod requests;
