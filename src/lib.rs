@@ -20,6 +20,7 @@ mod token;
 mod token_source;
 mod transport;
 mod userinfo;
+pub mod web_auth;
 
 pub use access_token::{AccessToken, TokenType};
 pub use application::Application;
