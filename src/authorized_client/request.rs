@@ -111,8 +111,8 @@ impl RequestBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future abandons the request, as with reqwest. What becomes of a renewal is the token source's affair.
-    pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
-        async move { self.authorizer.call(self.request?).await }
+    pub async fn send(self) -> Result<Response> {
+        self.authorizer.call(self.request?).await
     }
 
     /// By reqwest's own builder, so that nothing differs from it.
