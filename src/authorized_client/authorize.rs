@@ -133,7 +133,7 @@ impl<'a> Call<'a> {
             *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         }
         let client = clients.for_url(request.url(), origins)?;
-        self.asked = clients.may_follow_redirects().then(|| request.url().clone());
+        self.asked = clients.may_follow_redirects().then(|| without_fragment(request.url()));
         let response = client.execute(request).await.map_err(|error| Error::network("the call to the API", error))?;
         if !same_origin(self.asked(&response), response.url()) {
             return Err(Error::forbidden(
@@ -155,6 +155,13 @@ impl<'a> Call<'a> {
         }
         redirect::next(response.status(), response.headers(), response.url(), &mut self.repeat, &self.authorizer.origins)
     }
+}
+
+/// As a response's URL is: a fragment is never sent.
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
 }
 
 /// Whether another token may help (RFC 6750, section 3.1). What only another login can help is an error (RFC 9470).

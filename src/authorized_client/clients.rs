@@ -9,7 +9,6 @@ use super::origin::{Origins, is_plain_loopback};
 use crate::error::{Error, Result};
 
 /// The reqwest clients behind one authorized client: each is built when it is first needed.
-#[derive(Debug)]
 pub(super) struct Clients {
     unbuilt: Mutex<Option<ClientBuilder>>,
     main: OnceLock<Result<Main>>,
@@ -18,7 +17,6 @@ pub(super) struct Clients {
     is_given: bool,
 }
 
-#[derive(Debug)]
 struct Main {
     client: Client,
     is_direct: bool,

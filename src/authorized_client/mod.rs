@@ -61,8 +61,8 @@ use crate::token_source::TokenSource;
 /// to any URL that the program calls, and along redirects only within that URL's origin.
 ///
 /// Http to this machine goes out directly, never through a proxy. Where the builder or the environment names a proxy, such
-/// calls use a plain client of default settings, unless all origins that are named are http on this machine: then it is
-/// the builder's client, without its proxies.
+/// calls use a plain client of default settings, unless all origins that are named by the first call are http on
+/// this machine: then it is the builder's client, without its proxies.
 ///
 /// # Cloning
 /// A clone shares connections, the token source, and the knowledge of what was refused.
@@ -75,7 +75,7 @@ impl AuthorizedClient {
     /// With reqwest's default settings.
     ///
     /// # Errors
-    /// None yet: a client that cannot be built is an error of the first request, of kind `Configuration`.
+    /// None today: settings that cannot work are an error of the first request, of kind `Configuration`.
     pub fn new(source: impl TokenSource) -> Result<Self> {
         Self::from_builder(reqwest::Client::builder(), source)
     }
@@ -84,7 +84,7 @@ impl AuthorizedClient {
     /// client's own.
     ///
     /// # Errors
-    /// None yet: a client that cannot be built is an error of the first request, of kind `Configuration`.
+    /// None today: settings that cannot work are an error of the first request, of kind `Configuration`.
     pub fn from_builder(builder: ClientBuilder, source: impl TokenSource) -> Result<Self> {
         Ok(Self::with_clients(Clients::from_builder(builder), source))
     }

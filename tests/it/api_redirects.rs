@@ -39,6 +39,8 @@ async fn a_redirect_to_another_origin_takes_no_token_along() {
     let wrapped_client = Client::builder().no_proxy().redirect(AuthorizedClient::redirect_policy()).build().unwrap();
     let wrapped = AuthorizedClient::wrap(wrapped_client, CountedSource::default());
     for client in [ours, wrapped] {
+        let inside = client.get(api.url("/?to=/end#part")).send().await.unwrap();
+        assert_eq!(inside.text().await.unwrap(), "hello");
         let response = client.get(&lure).send().await.unwrap();
         assert_eq!(response.status(), 302, "it is for the caller to go there, without a token");
         assert_eq!(response.headers()["location"], foreign.url("/one"));

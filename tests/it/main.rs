@@ -1,4 +1,5 @@
 //! One binary for all integration tests.
+#![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
 
 mod allocations;
 mod api_call;
