@@ -7,7 +7,7 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::clients::{Clients, has_default_header};
-use super::origin::{Origins, same_origin};
+use super::origins::{Origins, same_origin};
 use super::presentation::Presentation;
 use super::redirect;
 use super::renewal::{Advice, Renewals};

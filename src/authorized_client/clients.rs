@@ -5,7 +5,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use url::Url;
 
-use super::origin::{Origins, is_plain_loopback};
+use super::origins::{Origins, is_plain_loopback};
 use crate::error::{Error, Result};
 
 /// The reqwest clients behind one authorized client: each is built when it is first needed.

@@ -3,7 +3,7 @@
 mod authorize;
 mod challenge;
 mod clients;
-mod origin;
+mod origins;
 mod presentation;
 mod redirect;
 mod renewal;
@@ -20,7 +20,7 @@ use reqwest::{ClientBuilder, Request, Response};
 
 use self::authorize::Authorizer;
 use self::clients::Clients;
-use self::origin::Origins;
+use self::origins::Origins;
 use self::presentation::Presentation;
 use self::renewal::Renewals;
 use crate::error::Result;

@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use reqwest::Request;
 use url::Url;
 
-use super::origin::{Origins, same_origin};
+use super::origins::{Origins, same_origin};
 use super::repeat::Repeat;
 
 /// The request that a redirect asks for, as reqwest would send it; none when this is no redirect, or one that may not be

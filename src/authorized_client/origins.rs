@@ -1,6 +1,7 @@
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::{Error, Result};
+use crate::origin;
 
 /// Where a token may go: https, or http to this machine; and once an origin is named, only to those that are.
 #[derive(Debug, Clone, Default)]
@@ -86,21 +87,15 @@ pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
-/// http to this machine, which goes out directly: a proxy would be another machine, or another user's process.
+/// Http to this machine, which goes out directly: a proxy would be another machine, or another user's process.
 pub(super) fn is_plain_loopback(url: &Url) -> bool {
-    url.scheme() == "http"
-        && match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        }
+    url.scheme() == "http" && origin::is_loopback(url)
 }
 
 fn unfit(url: &Url) -> Option<&'static str> {
-    if !is_plain_loopback(url) && (url.scheme() != "https" || url.host_str().is_none()) {
+    if !origin::is_confidential(url) {
         Some("the URL must be https, or http on 127.0.0.1, [::1] or localhost")
-    } else if !url.username().is_empty() || url.password().is_some() {
+    } else if origin::has_user_info(url) {
         Some("the URL must not hold a user name or password")
     } else {
         None
