@@ -54,12 +54,7 @@ impl AccessToken {
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let mut value = Zeroizing::new(Vec::with_capacity(token_type.scheme().len() + 1 + token.len()));
-        value.extend_from_slice(token_type.scheme().as_bytes());
-        value.push(b' ');
-        value.extend_from_slice(token.as_bytes());
-        let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
-        header.set_sensitive(true);
+        let header = sensitive_header(&[token_type.scheme(), " ", token])?;
         Some(Self { header, token_type, expires_at })
     }
 
@@ -67,6 +62,12 @@ impl AccessToken {
     #[must_use]
     pub fn header_value(&self) -> &HeaderValue {
         &self.header
+    }
+
+    /// The value under another scheme, or the bare token where `scheme` is empty. None when the scheme is no header text.
+    pub(crate) fn header_value_as(&self, scheme: &str) -> Option<HeaderValue> {
+        let space = if scheme.is_empty() { "" } else { " " };
+        sensitive_header(&[scheme, space, self.expose()])
     }
 
     /// The token alone, without its scheme.
@@ -120,4 +121,15 @@ impl TokenType {
             Self::DPoP => "DPoP",
         }
     }
+}
+
+/// One buffer that is wiped with the last clone of the value.
+fn sensitive_header(parts: &[&str]) -> Option<HeaderValue> {
+    let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    for part in parts {
+        value.extend_from_slice(part.as_bytes());
+    }
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }

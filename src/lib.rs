@@ -3,6 +3,7 @@
 
 mod access_token;
 mod application;
+pub mod authorized_client;
 mod cache;
 mod client_auth;
 mod clock;
@@ -16,6 +17,7 @@ mod json;
 mod origin;
 mod provider;
 mod secret;
+mod step_up;
 mod token;
 mod token_source;
 mod transport;
@@ -24,9 +26,11 @@ pub mod web_auth;
 
 pub use access_token::{AccessToken, TokenType};
 pub use application::Application;
+pub use authorized_client::AuthorizedClient;
 pub use client_auth::ClientAuth;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use provider::{Claims, IdToken};
 pub use secret::Secret;
+pub use step_up::StepUp;
 pub use token_source::TokenSource;

@@ -1,0 +1,81 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::access_token::AccessToken;
+use crate::clock::{Clock, Timestamp};
+
+/// What this client got when an API refused a token, so that an API which refuses everything costs one renewal in 30 seconds.
+#[derive(Debug, Default)]
+pub(super) struct Renewals {
+    latest: Mutex<Option<Renewal>>,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Renewal {
+    refused: AccessToken,
+    replacement: AccessToken,
+    at: Timestamp,
+}
+
+/// What to do about a token that an API has just refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Ask its source for another one.
+    Renew,
+    /// This one replaced it moments ago.
+    Use(AccessToken),
+    /// It is new itself: the refusal is the API's last word.
+    GiveUp,
+}
+
+impl Renewals {
+    pub(super) fn advice(&self, refused: &AccessToken) -> Advice {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some(renewal) if self.is_recent(renewal) && renewal.replacement == *refused => Advice::GiveUp,
+            Some(renewal) if self.is_recent(renewal) && renewal.refused == *refused => Advice::Use(renewal.replacement.clone()),
+            _ => Advice::Renew,
+        }
+    }
+
+    /// Also when the source had nothing better than the refused token itself: it was asked.
+    pub(super) fn record(&self, refused: AccessToken, replacement: AccessToken) {
+        let renewal = Renewal { refused, replacement, at: self.clock.now() };
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewal);
+    }
+
+    /// A renewal in the future says that the clock was set back: it counts as long ago.
+    fn is_recent(&self, renewal: &Renewal) -> bool {
+        let now = self.clock.now();
+        renewal.at <= now && now.since(renewal.at) < PAUSE
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(30);
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    /// F29
+    #[test]
+    fn a_new_token_that_is_refused_is_renewed_again_after_30_seconds() {
+        let token = |text: &str| AccessToken::bearer(text).unwrap();
+        let shift = Arc::new(AtomicI64::new(0));
+        let renewals = Renewals { latest: Mutex::default(), clock: Clock::shifted_by(Arc::clone(&shift)) };
+        assert_eq!(renewals.advice(&token("old")), Advice::Renew);
+        renewals.record(token("old"), token("new"));
+        shift.store(28_000, Ordering::Relaxed);
+        assert_eq!(renewals.advice(&token("new")), Advice::GiveUp);
+        assert_eq!(renewals.advice(&token("old")), Advice::Use(token("new")));
+        assert_eq!(renewals.advice(&token("other")), Advice::Renew);
+        shift.store(30_001, Ordering::Relaxed);
+        assert_eq!(renewals.advice(&token("new")), Advice::Renew);
+        shift.store(-3_600_000, Ordering::Relaxed);
+        assert_eq!(renewals.advice(&token("new")), Advice::Renew, "the clock was set back");
+    }
+}

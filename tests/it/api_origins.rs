@@ -1,0 +1,206 @@
+use std::process::Command;
+use std::time::Duration;
+
+use hallpass::{AccessToken, AuthorizedClient, ErrorKind};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Proxy, Request};
+
+use crate::counted_source::CountedSource;
+use crate::scripted_api::{ScriptedApi, answer};
+
+fn token() -> AccessToken {
+    AccessToken::bearer("abc").unwrap()
+}
+
+/// F5, F6, F7, F8
+#[tokio::test]
+async fn a_url_where_no_token_may_go_is_refused_before_one_is_read() {
+    let source = CountedSource::default();
+    let open = AuthorizedClient::new(source.clone()).unwrap();
+    let based = AuthorizedClient::new(source.clone()).unwrap().base_url("https://api.acme.com/v1").unwrap();
+    let named = based.clone().allow_origin("https://files.acme.com").unwrap();
+    for (client, url) in [
+        (&open, "http://api.acme.com/"),
+        (&open, "http://localhost.evil.com/"),
+        (&open, "https://user:password@api.acme.com/"),
+        (&open, "https://user@api.acme.com/"),
+        (&open, "file:///etc/passwd"),
+        (&based, "https://api.acme.com.evil.com/"),
+        (&based, "https://files.acme.com/"),
+        (&based, "https://api.acme.com:8443/"),
+        (&based, "http://api.acme.com/"),
+        (&based, "http://127.0.0.1/"),
+        (&named, "https://acme.com/"),
+        (&named, "https://a.files.acme.com/"),
+        (&named, "https://user@files.acme.com/"),
+    ] {
+        let error = client.get(url).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{url}");
+        let request = Request::new(Method::GET, url.parse().unwrap());
+        assert_eq!(client.execute(request).await.unwrap_err().kind(), ErrorKind::Forbidden, "{url}");
+    }
+    assert_eq!(source.reads(), 0);
+}
+
+/// F27
+#[tokio::test]
+async fn a_relative_url_stays_below_the_base_or_is_refused() {
+    let source = CountedSource::default();
+    for base in ["https://api.acme.com/v1", "https://api.acme.com/v1/"] {
+        let client = AuthorizedClient::new(source.clone()).unwrap().base_url(base).unwrap();
+        for (relative, expected) in [
+            ("messages", "https://api.acme.com/v1/messages"),
+            ("", "https://api.acme.com/v1/"),
+            ("messages/1?x=%2F#top", "https://api.acme.com/v1/messages/1?x=%2F#top"),
+            ("?page=2", "https://api.acme.com/v1/?page=2"),
+            ("/messages", "https://api.acme.com/messages"),
+            ("../v2/messages", "https://api.acme.com/v2/messages"),
+            ("../../../x", "https://api.acme.com/x"),
+            ("https:evil.com", "https://api.acme.com/v1/evil.com"),
+            ("https://api.acme.com/v2", "https://api.acme.com/v2"),
+            ("https://API.acme.com:443/v2", "https://api.acme.com/v2"),
+        ] {
+            assert_eq!(client.get(relative).build().unwrap().url().as_str(), expected, "{relative}");
+        }
+        for foreign in [
+            "//evil.com/x",
+            "\\\\evil.com\\x",
+            "/\\evil.com/x",
+            "/\t/evil.com",
+            " //evil.com",
+            "https:///evil.com",
+            "https://evil.com/v1/",
+            "http:messages",
+            "javascript:alert(1)",
+            "mailto:a@b.c",
+        ] {
+            match client.get(foreign).send().await {
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Forbidden, "{foreign}"),
+                Ok(response) => panic!("{foreign} led to {}", response.url()),
+            }
+        }
+    }
+    assert_eq!(source.reads(), 0);
+}
+
+#[tokio::test]
+async fn a_bad_url_is_an_error_of_the_request() {
+    let client = AuthorizedClient::new(token()).unwrap();
+    for url in ["messages", "https://", "https://api.acme.com:99999/", "https://a b/"] {
+        let error = client.get(url).query(&[("a", "b")]).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{url}");
+        assert!(client.get(url).try_clone().is_none());
+    }
+}
+
+#[test]
+fn a_base_or_origin_that_cannot_work_is_refused_at_once() {
+    let client = AuthorizedClient::new(token()).unwrap();
+    for url in ["api.acme.com", "http://api.acme.com/", "https://u:p@api.acme.com/", "https://api.acme.com/?a=b", "data:,x", ""] {
+        assert_eq!(client.clone().base_url(url).unwrap_err().kind(), ErrorKind::Configuration, "{url}");
+        assert_eq!(client.clone().allow_origin(url).unwrap_err().kind(), ErrorKind::Configuration, "{url}");
+    }
+    assert_eq!(client.allow_origin("https://api.acme.com/v1").unwrap_err().kind(), ErrorKind::Configuration);
+}
+
+/// F9
+#[tokio::test]
+async fn a_header_set_by_the_caller_is_an_error_and_no_second_header() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let source = CountedSource::default();
+    let client = AuthorizedClient::new(source.clone()).unwrap();
+    let error = client.get(api.url("/")).header("AUTHORIZATION", "Basic abc").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer mine"))]);
+    let builder = || Client::builder().default_headers(headers.clone());
+    let built = AuthorizedClient::from_builder(builder(), source.clone()).unwrap();
+    let wrapped = AuthorizedClient::wrap(builder().build().unwrap(), source.clone());
+    for client in [&built, &wrapped] {
+        let error = client.get(api.url("/")).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("default headers"), "{error}");
+    }
+    assert_eq!((source.reads(), api.seen().len()), (0, 0));
+
+    // The same of another header, and only of that one.
+    let own = HeaderName::from_static("x-api-token");
+    let error = client.clone().header(own.clone()).get(api.url("/")).header(&own, "mine").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    built.header(own).get(api.url("/")).send().await.unwrap();
+    assert_eq!(api.seen()[0].header("x-api-token"), Some("token-0"));
+    assert_eq!(api.seen()[0].authorization(), Some("Bearer mine"));
+}
+
+/// D25, F31
+#[tokio::test]
+async fn http_on_this_machine_passes_by_the_proxies_of_the_builder() {
+    let proxy = ScriptedApi::start(|_| answer(502, &[], "")).await;
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let builder = || Client::builder().proxy(Proxy::all(proxy.origin()).unwrap()).user_agent("acme");
+    let based = AuthorizedClient::from_builder(builder(), token()).unwrap().base_url(api.origin()).unwrap();
+    let open = AuthorizedClient::from_builder(builder(), token()).unwrap();
+    let mixed = open.clone().base_url("https://api.acme.com").unwrap().allow_origin(api.origin()).unwrap();
+    for client in [&based, &open, &mixed] {
+        assert_eq!(client.get(api.url("/")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(api.seen()[0].header("user-agent"), Some("acme"), "all its origins are here: the builder's settings hold");
+    assert_eq!(api.seen().len(), 3);
+    assert_eq!(proxy.seen().len(), 0);
+
+    // The proxy is there for everything else.
+    let elsewhere = mixed.get("https://api.acme.com/").timeout(Duration::from_secs(10)).send().await.unwrap_err();
+    assert!(elsewhere.is_connect());
+    assert_eq!(proxy.seen()[0].method, "CONNECT");
+}
+
+/// D25, F31
+#[tokio::test]
+async fn http_on_this_machine_passes_by_the_proxies_of_the_environment() {
+    let proxy = ScriptedApi::start(|_| answer(502, &[], "")).await;
+    let myself = std::env::current_exe().unwrap();
+    let child = tokio::task::spawn_blocking({
+        let proxy = proxy.origin();
+        move || {
+            let mut child = Command::new(myself);
+            child.args(["--exact", "api_origins::a_loopback_api_is_reached_whatever_the_environment", "--test-threads=1"]);
+            child.env_remove("NO_PROXY").env_remove("no_proxy");
+            child.envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map(|name| (name, &proxy))).output().unwrap()
+        }
+    });
+    let output = child.await.unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
+    assert_eq!(proxy.seen().len(), 0);
+}
+
+/// D25, F31
+#[tokio::test]
+async fn a_loopback_api_is_reached_whatever_the_environment() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let open = AuthorizedClient::new(token()).unwrap();
+    let based = AuthorizedClient::new(token()).unwrap().base_url(api.origin()).unwrap();
+    for client in [open, based] {
+        assert_eq!(client.get(api.url("/")).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(api.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_proxy_the_builders_settings_hold_for_every_url() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let builder = Client::builder().no_proxy().user_agent("acme");
+    let client = AuthorizedClient::from_builder(builder, token()).unwrap();
+    client.get(api.url("/")).send().await.unwrap();
+    assert_eq!(api.seen()[0].header("user-agent"), Some("acme"));
+}
+
+#[tokio::test]
+async fn a_builder_that_cannot_build_is_an_error_of_the_first_request() {
+    let client = AuthorizedClient::from_builder(Client::builder().user_agent("line\nbreak"), token()).unwrap();
+    for _ in 0..2 {
+        let error = client.get("https://api.acme.com/").send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
