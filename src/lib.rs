@@ -6,6 +6,8 @@ mod clock;
 mod crypto;
 mod error;
 mod secret;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token_source;
 
 pub use access_token::{AccessToken, TokenType};
