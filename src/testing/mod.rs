@@ -1,6 +1,7 @@
 //! An identity provider, the person in front of it and an API, all inside the process: for the tests of programs that use this crate.
 //!
-//! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`TestClock`] is the time.
+//! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`Api`] wants the
+//! token; [`TestClock`] is the time.
 //! Everything is counted, and goes wrong on demand: see [`Fault`] and [`TokenDraft`]. The keys in here are known to everybody:
 //! nothing of it is for production.
 //!
@@ -9,18 +10,25 @@
 mod answer;
 mod authorize;
 mod client_authentication;
+mod device;
 mod discovery;
 mod edit;
 mod grants;
 mod keys;
 mod login;
+mod logout;
 mod pages;
+mod pushed;
+mod revocation;
 mod server;
+mod signed;
 mod tenant;
 mod token_endpoint;
 mod tokens;
 mod userinfo;
 
+mod api;
+pub use api::Api;
 mod browser;
 pub use browser::{Page, TestBrowser};
 mod builder;

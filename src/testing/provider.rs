@@ -9,6 +9,7 @@ use super::client;
 use super::edit::to_value;
 use super::endpoint::Endpoint;
 use super::fault::Fault;
+use super::grants::Issued;
 use super::intake::{Gate, Stage};
 use super::seen::SeenRequest;
 use super::server::Server;
@@ -191,6 +192,20 @@ impl TestProvider {
     #[must_use]
     pub fn key_set(&self) -> String {
         self.tenant.keys.document().to_string()
+    }
+
+    /// An access token for Jane, as a login would give it, without the login.
+    #[must_use]
+    pub fn access_token(&self, audience: &str, scope: &str) -> String {
+        let now = self.tenant.now();
+        self.tenant.issue_access_token(Issued {
+            email: Some("jane@example.com".to_owned()),
+            client_id: client::NATIVE.to_owned(),
+            scope: scope.to_owned(),
+            audience: Some(audience.to_owned()),
+            issued_at: now,
+            expires_at: now.plus(self.tenant.settings.access_token_life),
+        })
     }
 
     /// Ends every session: no refresh token is good any more, and nobody is logged in at the provider.

@@ -99,10 +99,20 @@ impl Tenant {
             Endpoint::Jwks => answer::json(StatusCode::OK, &self.keys.document()),
             Endpoint::Authorize => self.authorize(request),
             Endpoint::Login => self.login(request),
-            Endpoint::Token if posted => self.token(request),
             Endpoint::UserInfo => self.user_info(request),
-            Endpoint::Token => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
-            _ => answer::error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address"),
+            Endpoint::Activate => self.activate(request),
+            Endpoint::Logout => self.logout(request),
+            Endpoint::Token if posted => self.token(request),
+            Endpoint::Revoke if posted => self.revoke(request),
+            Endpoint::Introspect if posted => self.introspect(request),
+            Endpoint::Par if posted => self.push(request),
+            Endpoint::DeviceCode if posted => self.device_code(request),
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::Par | Endpoint::DeviceCode => {
+                answer::empty(StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Endpoint::Callback | Endpoint::Other => {
+                answer::error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+            }
         }
     }
 }

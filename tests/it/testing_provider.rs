@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClock, TestProvider};
+use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClient, TestClock, TestProvider};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde_json::{Value, json};
 use url::Url;
@@ -317,4 +317,142 @@ async fn faults_come_in_their_order_and_requests_are_counted_all_the_same() {
     provider.clear(Endpoint::Discovery);
     assert_eq!(get(url).await.status(), 200);
     assert_eq!(provider.count(Endpoint::Discovery), 5);
+}
+
+#[tokio::test]
+async fn a_login_can_be_pushed_first() {
+    let provider = TestProvider::start().await;
+    let form = [
+        ("client_id", "native"),
+        ("response_type", "code"),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("state", "pushed"),
+    ];
+    let (status, pushed) = post(&provider, Endpoint::Par, &form).await;
+    assert_eq!((status, pushed["expires_in"].as_u64()), (201, Some(30)));
+    let mut url = provider.endpoint_url(Endpoint::Authorize);
+    url.query_pairs_mut().extend_pairs([("client_id", "native"), ("request_uri", text(&pushed, "request_uri"))]);
+    let callback = TestBrowser::new().visit(&url).await.unwrap();
+    assert_eq!(parameter(&callback, "state").as_deref(), Some("pushed"));
+    assert_eq!(redeem(&provider, &parameter(&callback, "code").unwrap(), VERIFIER).await.0, 200);
+    assert_eq!(TestBrowser::new().visit_page(&url).await.unwrap().status(), 400, "it is good once");
+    let (status, _) = post(&provider, Endpoint::Par, &form[..3]).await;
+    assert_eq!(status, 400, "PKCE is demanded here, too");
+}
+
+#[tokio::test]
+async fn a_device_gets_its_tokens_once_a_person_has_confirmed_its_code() {
+    let clock = TestClock::new();
+    let provider = TestProvider::builder().clock(clock.clone()).start().await;
+    let begin = || post(&provider, Endpoint::DeviceCode, &[("client_id", "native"), ("scope", "openid offline_access")]);
+    let poll = async |device: &Value| {
+        let grant = "urn:ietf:params:oauth:grant-type:device_code";
+        let form = [("grant_type", grant), ("client_id", "native"), ("device_code", text(device, "device_code"))];
+        let (status, body) = post(&provider, Endpoint::Token, &form).await;
+        (status, body["error"].as_str().unwrap_or("none").to_owned(), body)
+    };
+    let (_, device) = begin().await;
+    assert_eq!((device["expires_in"].as_u64(), device["interval"].as_u64()), (Some(900), Some(5)));
+    assert_eq!(poll(&device).await.1, "authorization_pending");
+    let page: Url = text(&device, "verification_uri_complete").parse().unwrap();
+    assert_eq!(TestBrowser::new().visit_page(&page).await.unwrap().title(), "Device connected");
+    let (status, _, body) = poll(&device).await;
+    assert_eq!(status, 200);
+    checked(&provider, text(&body, "id_token"), "native").await.unwrap();
+    assert!(body["refresh_token"].is_string());
+    assert_eq!(poll(&device).await.1, "invalid_grant");
+
+    let (_, denied) = begin().await;
+    let page: Url = text(&denied, "verification_uri_complete").parse().unwrap();
+    TestBrowser::new().refusing().visit_page(&page).await.unwrap();
+    assert_eq!(poll(&denied).await.1, "access_denied");
+
+    let (_, late) = begin().await;
+    clock.advance(Duration::from_secs(901));
+    assert_eq!(poll(&late).await.1, "expired_token");
+    assert_eq!(poll(&late).await.1, "invalid_grant");
+}
+
+#[tokio::test]
+async fn an_application_gets_a_token_for_itself_with_its_secret() {
+    let provider = TestProvider::start().await;
+    let ask = async |id: &str, secret: &str| {
+        let url = provider.endpoint_url(Endpoint::Token);
+        let form = [("grant_type", "client_credentials"), ("audience", API), ("scope", "read:a")];
+        #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+        let response = http().post(url).basic_auth(id, Some(secret)).form(&form).send().await.unwrap();
+        (response.status().as_u16(), serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let (status, body) = ask("web", "web-secret").await;
+    assert_eq!((status, body.get("refresh_token")), (200, None));
+    let claims = checked(&provider, text(&body, "access_token"), API).await.unwrap();
+    assert_eq!((&claims["sub"], &claims["scope"]), (&json!("web@clients"), &json!("read:a")));
+    let wrong = ask("web", "another").await;
+    assert_eq!((wrong.0, text(&wrong.1, "error")), (401, "access_denied"));
+}
+
+/// B28
+#[tokio::test]
+async fn a_secret_that_was_not_form_encoded_is_another_secret() {
+    let client = TestClient::confidential("client %&+-_.!~*'()", "a:secret+");
+    let provider = TestProvider::builder().client(client).start().await;
+    let ask = async |id: &str, secret: &str| {
+        let form = [("grant_type", "client_credentials"), ("audience", API)];
+        let url = provider.endpoint_url(Endpoint::Token);
+        #[expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
+        let response = http().post(url).basic_auth(id, Some(secret)).form(&form).send().await.unwrap();
+        response.status().as_u16()
+    };
+    assert_eq!(ask("client+%25%26%2B%2D%5F%2E%21%7E%2A%27%28%29", "a%3Asecret%2B").await, 200);
+    assert_eq!(ask("client %&+-_.!~*'()", "a:secret+").await, 401);
+}
+
+#[tokio::test]
+async fn revoking_ends_a_family_and_knows_no_unknown_token() {
+    let provider = TestProvider::start().await;
+    let body = log_in(&provider, &[("scope", "offline_access")]).await;
+    let token = text(&body, "refresh_token");
+    let introspect = async |token: &str| {
+        let form = [("client_id", "web"), ("client_secret", "web-secret"), ("token", token)];
+        post(&provider, Endpoint::Introspect, &form).await.1
+    };
+    assert_eq!(introspect(token).await["active"], true);
+    for token in [token, "unknown"] {
+        assert_eq!(post(&provider, Endpoint::Revoke, &[("client_id", "native"), ("token", token)]).await, (200, Value::Null));
+    }
+    assert_eq!(introspect(token).await, json!({ "active": false }));
+    assert_eq!(refresh(&provider, token, &[]).await.0, 403);
+}
+
+#[tokio::test]
+async fn both_logouts_end_the_session_and_return_to_known_places_only() {
+    let provider = TestProvider::start().await;
+    let browser = TestBrowser::new();
+    let standard = provider.endpoint_url(Endpoint::Logout);
+    let own = standard.join("/v2/logout").unwrap();
+    let with = |url: &Url, pairs: &[(&str, &str)]| {
+        let mut url = url.clone();
+        url.query_pairs_mut().extend_pairs(pairs);
+        url
+    };
+    let body = log_in(&provider, &[("scope", "openid")]).await;
+    let hint = text(&body, "id_token");
+    let back = "http://127.0.0.1:21965/";
+    for logout in [
+        with(&own, &[("client_id", "native"), ("returnTo", back), ("state", "x")]),
+        with(&standard, &[("id_token_hint", hint), ("post_logout_redirect_uri", back), ("state", "x")]),
+    ] {
+        browser.visit(&authorize_url(&provider, &[])).await.unwrap();
+        let returned = browser.visit(&logout).await.unwrap();
+        assert!(returned.starts_with(back));
+        assert_eq!(parameter(&returned, "state").is_some(), logout.path() == "/oidc/logout");
+        let callback = browser.visit(&authorize_url(&provider, &[("prompt", "none")])).await.unwrap();
+        assert_eq!(parameter(&callback, "error").as_deref(), Some("login_required"));
+    }
+    let evil = with(&own, &[("client_id", "native"), ("returnTo", "https://evil.example/")]);
+    assert_eq!(browser.visit_page(&evil).await.unwrap().status(), 400);
+    let forged = with(&standard, &[("id_token_hint", &format!("{hint}x")), ("post_logout_redirect_uri", back)]);
+    assert_eq!(browser.visit_page(&forged).await.unwrap().status(), 400);
 }
