@@ -19,6 +19,8 @@ mod provider;
 mod secret;
 mod step_up;
 mod token;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token_source;
 mod transport;
 mod userinfo;

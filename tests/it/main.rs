@@ -9,3 +9,4 @@ mod api_origins;
 mod api_redirects;
 mod counted_source;
 mod scripted_api;
+mod testing_provider;

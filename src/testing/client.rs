@@ -1,0 +1,87 @@
+use url::{Host, Url};
+
+/// An application that the provider knows.
+///
+/// A provider begins with two: `native`, which is public, and `web`, which has the secret `web-secret`.
+///
+/// ```
+/// use hallpass::testing::{TestClient, TestProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let shop = TestClient::confidential("shop", "a secret").callback("https://shop.example/callback");
+/// let provider = TestProvider::builder().client(shop).start().await;
+/// # drop(provider);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TestClient {
+    pub(super) id: String,
+    pub(super) secret: Option<String>,
+    callbacks: Vec<String>,
+    logout_urls: Vec<String>,
+}
+
+impl TestClient {
+    /// One without a secret: PKCE is demanded of it.
+    #[must_use]
+    pub fn public(id: impl Into<String>) -> Self {
+        Self { id: id.into(), secret: None, callbacks: Vec::new(), logout_urls: Vec::new() }
+    }
+
+    /// One that authenticates with a secret, by HTTP Basic or in the form, and may ask for tokens of its own.
+    #[must_use]
+    pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { secret: Some(secret.into()), ..Self::public(id) }
+    }
+
+    /// A callback URL more, compared exactly. On loopback `/callback`, with any port and query, is allowed without it.
+    #[must_use]
+    pub fn callback(mut self, url: impl Into<String>) -> Self {
+        self.callbacks.push(url.into());
+        self
+    }
+
+    /// A URL to return to after a logout, compared exactly. Any URL on loopback is allowed without it.
+    #[must_use]
+    pub fn logout_url(mut self, url: impl Into<String>) -> Self {
+        self.logout_urls.push(url.into());
+        self
+    }
+
+    /// The two that every provider begins with.
+    pub(super) fn initial() -> Vec<Self> {
+        let registered = |client: Self| {
+            client
+                .callback("https://app.example.com/callback")
+                .callback("com.example.app:/callback")
+                .logout_url("https://app.example.com/")
+        };
+        vec![registered(Self::public(NATIVE)), registered(Self::confidential(WEB, WEB_SECRET))]
+    }
+
+    pub(super) fn allows_callback(&self, url: &str) -> bool {
+        let under_callback = |path: &str| path == "/callback" || path.starts_with("/callback/");
+        self.callbacks.iter().any(|callback| callback == url) || loopback(url).is_some_and(|url| under_callback(url.path()))
+    }
+
+    pub(super) fn allows_logout(&self, url: &str) -> bool {
+        self.logout_urls.iter().any(|registered| registered == url) || loopback(url).is_some()
+    }
+}
+
+/// RFC 8252, section 7.3: "The authorization server MUST allow any port to be specified at the time of the request for
+/// loopback IP redirect URIs"
+fn loopback(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let on_loopback = match url.host()? {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => name == "localhost",
+    };
+    (on_loopback && url.scheme() == "http" && url.fragment().is_none()).then_some(url)
+}
+
+pub(super) const NATIVE: &str = "native";
+pub(super) const WEB: &str = "web";
+pub(super) const WEB_SECRET: &str = "web-secret";

@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use super::answer;
+use super::endpoint::Endpoint;
+use super::tenant::Tenant;
+
+impl Tenant {
+    /// OpenID Connect Discovery 1.0, section 3.
+    pub(super) fn discovery(&self) -> Response<Bytes> {
+        let mut metadata = json!({
+            "issuer": self.issuer,
+            "authorization_endpoint": self.url(Endpoint::Authorize),
+            "token_endpoint": self.url(Endpoint::Token),
+            "device_authorization_endpoint": self.url(Endpoint::DeviceCode),
+            "userinfo_endpoint": self.url(Endpoint::UserInfo),
+            "jwks_uri": self.url(Endpoint::Jwks),
+            "revocation_endpoint": self.url(Endpoint::Revoke),
+            "introspection_endpoint": self.url(Endpoint::Introspect),
+            "pushed_authorization_request_endpoint": self.url(Endpoint::Par),
+            "end_session_endpoint": self.url(Endpoint::Logout),
+            "scopes_supported": ["openid", "profile", "offline_access", "name", "email", "nickname", "picture"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code",
+            ],
+            "code_challenge_methods_supported": ["S256"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "claims_supported": ["aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "nickname", "picture", "sub"],
+            "request_uri_parameter_supported": true,
+        });
+        if self.settings.sends_issuer {
+            metadata["authorization_response_iss_parameter_supported"] = true.into();
+        }
+        answer::json(StatusCode::OK, &metadata)
+    }
+}

@@ -1,0 +1,53 @@
+//! An identity provider, the person in front of it and an API, all inside the process: for the tests of programs that use this crate.
+//!
+//! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`Api`] wants the
+//! token; [`TestClock`] is the time.
+//! Everything is counted, and goes wrong on demand: see [`Fault`] and [`TokenDraft`]. The keys in here are known to everybody:
+//! nothing of it is for production.
+//!
+//! What is wrong in a test itself (a port that is taken, a status of 1000) is a panic; what a program under test can meet is not.
+
+mod answer;
+mod authorize;
+mod client_authentication;
+mod device;
+mod discovery;
+mod edit;
+mod grants;
+mod keys;
+mod login;
+mod logout;
+mod pages;
+mod pushed;
+mod revocation;
+mod server;
+mod signed;
+mod tenant;
+mod token_endpoint;
+mod tokens;
+mod userinfo;
+
+mod api;
+pub use api::Api;
+mod browser;
+pub use browser::{Page, TestBrowser};
+mod builder;
+pub use builder::TestProviderBuilder;
+mod client;
+pub use client::TestClient;
+mod clock;
+pub use clock::TestClock;
+mod endpoint;
+pub use endpoint::Endpoint;
+mod fault;
+pub use fault::Fault;
+mod intake;
+pub use intake::Gate;
+mod provider;
+pub use provider::TestProvider;
+mod seen;
+pub use seen::SeenRequest;
+mod token_draft;
+pub use token_draft::{PublicKeyForm, TokenDraft};
+mod user;
+pub use user::TestUser;

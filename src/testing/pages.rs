@@ -1,0 +1,132 @@
+//! The pages that a person sees: plain, readable by a screen reader, light or dark as the system is.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::answer;
+
+/// `refused` says what was wrong with the last try.
+pub(super) fn login(ticket: &str, application: &str, user: &str, refused: Option<&str>) -> Response<Bytes> {
+    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let refused = refused.map(|refused| format!(r#"<p class="error" role="alert">{}</p>"#, escaped(refused))).unwrap_or_default();
+    let (focus_user, focus_password) = if user.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
+    let body = format!(
+        r#"<h1>Log in</h1>
+<p>to continue to <strong>{application}</strong></p>
+{refused}
+<form method="post" action="login?state={ticket}">
+<label for="username">Email address</label>
+<input id="username" name="username" type="email" value="{user}" autocomplete="username" required{focus_user}>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" value="" autocomplete="current-password" required{focus_password}>
+<button type="submit" name="action" value="accept">Continue</button>
+<button type="submit" name="action" value="cancel" class="quiet" formnovalidate>Cancel</button>
+</form>
+<p class="note">A provider for tests: any address, any password but “wrong”.</p>"#,
+        application = escaped(application),
+        ticket = escaped(ticket),
+        user = escaped(user),
+    );
+    answer::html(status, page("Log in", &body))
+}
+
+pub(super) fn consent(ticket: &str, application: &str, user: &str, audience: Option<&str>, scope: &str) -> Response<Bytes> {
+    let wishes: String = scope.split_whitespace().map(|word| format!("<li><code>{}</code></li>\n", escaped(word))).collect();
+    let wishes = if wishes.is_empty() { "<li>to know that it is you</li>\n".to_owned() } else { wishes };
+    let audience = audience.map(|audience| format!("<p>at <code>{}</code></p>", escaped(audience))).unwrap_or_default();
+    let body = format!(
+        r#"<h1>Authorize {application}</h1>
+<p>You are <strong>{user}</strong>. The application asks for:</p>
+<ul>
+{wishes}</ul>
+{audience}
+<form method="post" action="consent?state={ticket}">
+<button type="submit" name="action" value="accept" autofocus>Accept</button>
+<button type="submit" name="action" value="cancel" class="quiet">Decline</button>
+</form>"#,
+        application = escaped(application),
+        user = escaped(user),
+        ticket = escaped(ticket),
+    );
+    answer::html(StatusCode::OK, page("Authorize the application", &body))
+}
+
+pub(super) fn activation(user_code: &str, refused: Option<&str>) -> Response<Bytes> {
+    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let refused = refused.map(|refused| format!(r#"<p class="error" role="alert">{}</p>"#, escaped(refused))).unwrap_or_default();
+    let body = format!(
+        r#"<h1>Connect a device</h1>
+<p>Is this the code that your device shows?</p>
+{refused}
+<form method="post" action="activate">
+<label for="user_code">Code</label>
+<input id="user_code" name="user_code" type="text" value="{user_code}" autocomplete="off" required autofocus>
+<button type="submit" name="action" value="accept">Confirm</button>
+</form>"#,
+        user_code = escaped(user_code),
+    );
+    answer::html(status, page("Connect a device", &body))
+}
+
+/// Something to read, and nothing to do.
+pub(super) fn notice(status: StatusCode, title: &str, text: &str) -> Response<Bytes> {
+    let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(title), escaped(text));
+    answer::html(status, page(title, &body))
+}
+
+fn page(title: &str, body: &str) -> String {
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"#,
+        escaped(title)
+    )
+}
+
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+pub(super) fn unescaped(text: &str) -> String {
+    // The ampersand last, or `&amp;lt;` would become `<`.
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+}
+
+const STYLE: &str = "\
+:root{--ink:#1d1f23;--paper:#f4f5f7;--card:#fff;--line:#8a8f98;--accent:#1f5fbf;--on-accent:#fff;--error:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#15171a;--card:#202327;--line:#7d838c;--accent:#8ab4f8;--on-accent:#10213d;--error:#ff8a80}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}\
+main{width:100%;max-width:24rem;padding:2rem;background:var(--card);border-radius:.75rem;overflow-wrap:anywhere}\
+h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25}\
+label{display:block;margin-top:1rem;font-weight:600}\
+input{width:100%;margin-top:.25rem;padding:.625rem .75rem;border:1px solid var(--line);border-radius:.375rem;background:transparent;color:inherit;font:inherit}\
+button{width:100%;margin-top:1rem;padding:.625rem;border:1px solid var(--accent);border-radius:.375rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;cursor:pointer}\
+button.quiet{background:transparent;color:var(--accent)}\
+:focus-visible{outline:3px solid var(--accent);outline-offset:2px}\
+.error{color:var(--error);font-weight:600}\
+.note{margin:1.5rem 0 0;font-size:.875rem}";

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use super::answer;
+use super::authorize::Refusal;
+use super::grants::unguessable;
+use super::seen::SeenRequest;
+use super::tenant::Tenant;
+
+impl Tenant {
+    /// RFC 9126: what `/authorize` is to be asked, told beforehand.
+    pub(super) fn push(&self, request: &SeenRequest) -> Response<Bytes> {
+        let client = match self.authenticate(request) {
+            Ok(client) => client,
+            Err(refusal) => return *refusal,
+        };
+        let mut parameters = request.fields();
+        // Section 2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
+        if request.field("request_uri").is_some() {
+            return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A request_uri cannot be pushed");
+        }
+        parameters.retain(|(name, _)| name != "client_secret" && name != "client_id");
+        parameters.push(("client_id".to_owned(), client.id.clone()));
+        match self.check(&parameters) {
+            Ok(_) => {}
+            Err(Refusal::Page(_, title, _)) => return answer::error(StatusCode::BAD_REQUEST, "invalid_request", title),
+            Err(Refusal::Redirect(_, code, description)) => return answer::error(StatusCode::BAD_REQUEST, code, description),
+        }
+        let uri = format!("urn:ietf:params:oauth:request_uri:{}", unguessable());
+        self.grants().pushed.insert(uri.clone(), (parameters, self.now().plus(LIFE)));
+        answer::json(StatusCode::CREATED, &json!({ "request_uri": uri, "expires_in": LIFE.as_secs() }))
+    }
+}
+
+const LIFE: Duration = Duration::from_secs(30);

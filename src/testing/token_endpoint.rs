@@ -1,0 +1,216 @@
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer;
+use super::authorize::repeated;
+use super::client::TestClient;
+use super::grants::{Grant, Issued, Verdict};
+use super::keys::base64url;
+use super::seen::SeenRequest;
+use super::tenant::Tenant;
+use crate::crypto;
+
+/// What a grant comes to: an answer, or an error.
+type Outcome = Result<Value, (StatusCode, &'static str, &'static str)>;
+
+impl Tenant {
+    pub(super) fn token(&self, request: &SeenRequest) -> Response<Bytes> {
+        if repeated(&request.fields()).is_some() {
+            return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A parameter was given more than once");
+        }
+        let client = match self.authenticate(request) {
+            Ok(client) => client,
+            Err(refusal) => return *refusal,
+        };
+        let outcome = match request.field("grant_type").as_deref() {
+            Some("authorization_code") => self.redeem_code(client, request),
+            Some("refresh_token") => self.refresh(client, request),
+            Some("client_credentials") => self.client_credentials(client, request),
+            Some("urn:ietf:params:oauth:grant-type:device_code") => self.redeem_device_code(client, request),
+            None => Err((StatusCode::BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")),
+            Some(_) => Err((StatusCode::FORBIDDEN, "unsupported_grant_type", "Unsupported grant type")),
+        };
+        match outcome {
+            Ok(body) => answer::json(StatusCode::OK, &body),
+            Err((status, code, description)) => answer::error(status, code, description),
+        }
+    }
+
+    fn redeem_code(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+        let value = |name: &str| request.field(name).unwrap_or_default();
+        let invalid = |description| Err((StatusCode::FORBIDDEN, "invalid_grant", description));
+        let (code, verifier) = (value("code"), request.field("code_verifier"));
+        let (now, mut grants) = (self.now(), self.grants());
+        let Some(kept) = grants.codes.get(&code).cloned() else { return invalid("Invalid authorization code") };
+        if kept.ask.client_id != client.id || now >= kept.expires_at {
+            return invalid("Invalid authorization code");
+        }
+        if let Some(family) = kept.spent {
+            // RFC 6749, section 4.1.2: "SHOULD revoke (when possible) all tokens previously issued based on that authorization code"
+            if let Some(family) = family {
+                grants.families[family].revoked = true;
+            }
+            return invalid("Invalid authorization code");
+        }
+        if value("redirect_uri") != kept.ask.redirect_uri {
+            return invalid("The redirect URI is wrong");
+        }
+        let verified = match (&kept.ask.code_challenge, &verifier) {
+            (None, None) => true,
+            // RFC 7636, section 4.1: 43 to 128 unreserved characters.
+            (Some(challenge), Some(verifier)) => {
+                let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+                (43..=128).contains(&verifier.len())
+                    && verifier.bytes().all(unreserved)
+                    && base64url(&crypto::sha256(verifier.as_bytes())) == *challenge
+            }
+            _ => false,
+        };
+        if !verified {
+            return invalid("Failed to verify code verifier");
+        }
+        let offline = kept.grant.scope.split(' ').any(|word| word == "offline_access");
+        let family = offline.then(|| grants.begin_family(kept.grant.clone()));
+        let spent = Some(family.as_ref().map(|(family, _)| *family));
+        grants.codes.get_mut(&code).expect("it was just read").spent = spent;
+        drop(grants);
+        let refresh_token = family.map(|(_, refresh_token)| refresh_token);
+        Ok(self.respond(&kept.grant, &kept.ask.scope, refresh_token.as_deref(), kept.ask.nonce.as_deref()))
+    }
+
+    fn refresh(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+        let invalid = || Err((StatusCode::FORBIDDEN, "invalid_grant", "Unknown or invalid refresh token."));
+        let sent = request.field("refresh_token").unwrap_or_default();
+        let (now, mut grants) = (self.now(), self.grants());
+        let Some(&number) = grants.refresh_tokens.get(&sent) else { return invalid() };
+        let family = &mut grants.families[number];
+        if family.revoked || family.grant.client_id != client.id {
+            return invalid();
+        }
+        if family.current != sent {
+            let interval = self.settings.reuse_interval;
+            let in_time = |at| !interval.is_zero() && now.since(at) <= interval;
+            if !family.previous.as_ref().is_some_and(|(previous, at)| *previous == sent && in_time(*at)) {
+                // Somebody holds a token that is not theirs, and nobody can know who.
+                family.revoked = true;
+                return invalid();
+            }
+        }
+        let mut grant = family.grant.clone();
+        let refresh_token = self.settings.rotation.then(|| grants.rotate(number, now));
+        drop(grants);
+        let asked = self.narrow(&mut grant, request);
+        Ok(self.respond(&grant, &asked, refresh_token.as_deref(), None))
+    }
+
+    /// Another audience and scope for the access token of a refresh. What was asked for comes back.
+    fn narrow(&self, grant: &mut Grant, request: &SeenRequest) -> String {
+        let filled = |name: &str| request.field(name).filter(|value| !value.is_empty());
+        let (audience, scope) = (filled("audience").or_else(|| filled("resource")), filled("scope"));
+        let elsewhere = audience.is_some() && audience != grant.audience;
+        let Some(asked) = scope else {
+            grant.audience = audience.or_else(|| grant.audience.take());
+            return grant.scope.clone();
+        };
+        let granted = self.granted(&asked);
+        let had = |word: &str| grant.scope.split(' ').any(|granted| granted == word);
+        // For the same API a refresh gives no more than was granted; what goes beyond it is left out silently.
+        grant.scope = granted.split(' ').filter(|word| elsewhere || had(word)).collect::<Vec<_>>().join(" ");
+        grant.audience = audience.or_else(|| grant.audience.take());
+        asked
+    }
+
+    fn client_credentials(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+        if client.secret.is_none() {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "unauthorized_client",
+                "Grant type 'client_credentials' not allowed for the client.",
+            ));
+        }
+        let Some(audience) = request.field("audience").filter(|audience| !audience.is_empty()) else {
+            return Err((
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "No audience parameter was provided, and no default audience has been configured",
+            ));
+        };
+        let asked = request.field("scope").unwrap_or_default();
+        let scope = self.granted(&asked);
+        let access_token = self.issue_access_token(Issued {
+            email: None,
+            client_id: client.id.clone(),
+            scope: scope.clone(),
+            audience: Some(audience),
+            issued_at: self.now(),
+            expires_at: self.now().plus(self.settings.access_token_life),
+        });
+        let mut body = self.bearer(&access_token);
+        if scope != asked {
+            body["scope"] = scope.into();
+        }
+        Ok(body)
+    }
+
+    fn redeem_device_code(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+        let refused = |code, description| Err((StatusCode::FORBIDDEN, code, description));
+        let code = request.field("device_code").unwrap_or_default();
+        let (now, mut grants) = (self.now(), self.grants());
+        let Some(device) = grants.devices.get_mut(&code).filter(|device| device.client_id == client.id) else {
+            return refused("invalid_grant", "Invalid or expired device code.");
+        };
+        let asked = device.scope.clone();
+        let grant = match device.verdict.clone() {
+            Verdict::Over => return refused("invalid_grant", "Invalid or expired device code."),
+            _ if now >= device.expires_at => {
+                device.verdict = Verdict::Over;
+                return refused("expired_token", "The device code is expired.");
+            }
+            Verdict::Pending => return refused("authorization_pending", "User has yet to authorize device code."),
+            Verdict::Denied => {
+                device.verdict = Verdict::Over;
+                return refused("access_denied", "The end-user denied the authorization request.");
+            }
+            Verdict::Approved(grant) => {
+                device.verdict = Verdict::Over;
+                *grant
+            }
+        };
+        let offline = grant.scope.split(' ').any(|word| word == "offline_access");
+        let refresh_token = offline.then(|| grants.begin_family(grant.clone()).1);
+        drop(grants);
+        Ok(self.respond(&grant, &asked, refresh_token.as_deref(), None))
+    }
+
+    fn respond(&self, grant: &Grant, asked: &str, refresh_token: Option<&str>, nonce: Option<&str>) -> Value {
+        let access_token = self.issue_access_token(Issued {
+            email: Some(grant.email.clone()),
+            client_id: grant.client_id.clone(),
+            scope: grant.scope.clone(),
+            audience: grant.audience.clone(),
+            issued_at: self.now(),
+            expires_at: self.now().plus(self.settings.access_token_life),
+        });
+        let mut body = self.bearer(&access_token);
+        if let Some(refresh_token) = refresh_token {
+            body["refresh_token"] = refresh_token.into();
+        }
+        if grant.scope.split(' ').any(|word| word == "openid") {
+            body["id_token"] = self.id_token(grant, &access_token, nonce).into();
+        }
+        // As Auth0: only where it is not what was asked for.
+        if grant.scope != asked.split_whitespace().collect::<Vec<_>>().join(" ") {
+            body["scope"] = grant.scope.clone().into();
+        }
+        body
+    }
+
+    fn bearer(&self, access_token: &str) -> Value {
+        json!({
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": self.settings.access_token_life.as_secs(),
+        })
+    }
+}

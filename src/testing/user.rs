@@ -1,0 +1,89 @@
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::edit::to_value;
+
+/// A person whom the provider knows.
+///
+/// Nobody has to be registered: whoever logs in exists, with a profile made of the name that was typed, and any password is
+/// right except `wrong`. A `TestUser` is for claims of one's own.
+///
+/// ```
+/// use hallpass::testing::{TestProvider, TestUser};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let jane = TestUser::new("jane@example.com").claim("https://example.com/roles", ["admin"]);
+/// let provider = TestProvider::builder().user(jane).start().await;
+/// # drop(provider);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TestUser {
+    email: String,
+    claims: Map<String, Value>,
+}
+
+impl TestUser {
+    /// The address is what is typed at the login; the subject becomes `auth0|` and the address.
+    #[must_use]
+    pub fn new(email: impl Into<String>) -> Self {
+        let email = email.into();
+        let nickname = email.split('@').next().unwrap_or_default().to_owned();
+        let claims = json!({
+            "sub": format!("auth0|{email}"),
+            "name": capitalised(&nickname),
+            "nickname": nickname,
+            "picture": format!("https://images.example.com/{nickname}.png"),
+            "updated_at": "2026-01-02T03:04:05.678Z",
+            "email": email,
+            "email_verified": true,
+        });
+        let Value::Object(claims) = claims else { unreachable!("it is written as an object") };
+        Self { email, claims }
+    }
+
+    /// A claim more, or another value for one. One with a URL as its name is told whatever the scope.
+    ///
+    /// # Panics
+    /// When the value is nothing that JSON can hold.
+    #[must_use]
+    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.claims.insert(name.into(), to_value(value));
+        self
+    }
+
+    pub(super) fn is(&self, email: &str) -> bool {
+        self.email.eq_ignore_ascii_case(email)
+    }
+
+    pub(super) fn email(&self) -> &str {
+        &self.email
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        self.claims.get("sub").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What a token with this scope tells (OpenID Connect Core 1.0, section 5.4).
+    pub(super) fn claims_for(&self, scope: &str) -> Map<String, Value> {
+        let granted = |name: &str| scope.split(' ').any(|word| word == name);
+        let told = |claim: &str| match claim {
+            "sub" => true,
+            "email" | "email_verified" => granted("email"),
+            "phone_number" | "phone_number_verified" => granted("phone"),
+            "address" => granted("address"),
+            namespaced if namespaced.contains("://") => true,
+            _ => granted("profile"),
+        };
+        self.claims.iter().filter(|(claim, _)| told(claim)).map(|(claim, value)| (claim.clone(), value.clone())).collect()
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let mut characters = name.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The password that is wrong for everybody.
+pub(super) const WRONG_PASSWORD: &str = "wrong";
