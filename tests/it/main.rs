@@ -10,3 +10,4 @@ mod api_redirects;
 mod counted_source;
 mod scripted_api;
 mod testing_provider;
+mod cases;

@@ -1,0 +1,162 @@
+// A real, certified OpenID provider, panva's oidc-provider. Listens on 127.0.0.1 only and ends with its standard input. All
+// state is in memory.
+//
+// env:
+//   PORT            default: a free one
+//   TLS_CERT,TLS_KEY,TLS_CA   PEM files: serve https and ask for (not require) a client certificate
+//   DPOP_NONCE=1    every DPoP proof must carry a server nonce (else only client "native-nonce" must)
+//   STRICT_RESOURCE=1  at the token endpoint `resource` must be repeated to get a JWT for it
+//                   (default: Auth0-like, the audience granted at /auth is used)
+//   ACCESS_TTL      access token lifetime in seconds, default 300
+//   CLOCK_TOLERANCE seconds, default 15 (the library's): set 0 to test expiry
+//   RT_ROTATE=0     do not rotate refresh tokens
+//   ID_ALG          RS256 (default) | ES256 | PS256 | EdDSA : id_token alg for client "native"
+import * as http from 'node:http';
+import * as https from 'node:https';
+import * as fs from 'node:fs';
+import * as crypto from 'node:crypto';
+import Provider, { errors } from 'oidc-provider';
+
+const env = process.env;
+const HOST = '127.0.0.1';
+const PORT = Number(env.PORT || 0);
+const tls = env.TLS_CERT && env.TLS_KEY;
+const ACCESS_TTL = Number(env.ACCESS_TTL || 300);
+
+const jwk = (type, opts, extra) => ({
+  ...crypto.generateKeyPairSync(type, opts).privateKey.export({ format: 'jwk' }),
+  use: 'sig', ...extra,
+});
+const jwks = { keys: [
+  jwk('rsa', { modulusLength: 2048 }, { kid: 'rsa-1' }),
+  jwk('ec', { namedCurve: 'P-256' }, { kid: 'ec-1', alg: 'ES256' }),
+  jwk('ed25519', {}, { kid: 'ed-1' }),
+] };
+
+const LOOPBACK = ['http://127.0.0.1/callback', 'http://[::1]/callback', 'http://localhost/callback'];
+const NATIVE = {
+  application_type: 'native',
+  token_endpoint_auth_method: 'none',
+  response_types: ['code'],
+  grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+  redirect_uris: LOOPBACK,
+  post_logout_redirect_uris: ['http://127.0.0.1/logged-out'],
+};
+const M2M = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] };
+// private_key_jwt: the client's public JWKS, supplied by the test in CLIENT_JWKS (a file), else a key made here.
+const clientJwks = env.CLIENT_JWKS && fs.existsSync(env.CLIENT_JWKS)
+  ? JSON.parse(fs.readFileSync(env.CLIENT_JWKS, 'utf8')) : undefined;
+
+const clients = [
+  { client_id: 'native', client_name: 'Native', ...NATIVE, id_token_signed_response_alg: env.ID_ALG || 'RS256' },
+  { client_id: 'native-nonce', ...NATIVE, dpop_bound_access_tokens: true },
+  { client_id: 'native-par', ...NATIVE, require_pushed_authorization_requests: true },
+  { client_id: 'native-es256', ...NATIVE, id_token_signed_response_alg: 'ES256' },
+  { client_id: 'native-eddsa', ...NATIVE, id_token_signed_response_alg: 'EdDSA' },
+  { client_id: 'web-basic', client_secret: 'web-basic-secret+/=%', redirect_uris: ['https://app.example/cb', 'http://127.0.0.1:7777/callback'], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_basic' },
+  { client_id: 'm2m-basic', client_secret: 'm2m-basic-secret', ...M2M, token_endpoint_auth_method: 'client_secret_basic' },
+  { client_id: 'm2m-post', client_secret: 'm2m-post-secret', ...M2M, token_endpoint_auth_method: 'client_secret_post' },
+  { client_id: 'm2m-secret-jwt', client_secret: 'm2m-secret-jwt-0123456789-0123456789', ...M2M, token_endpoint_auth_method: 'client_secret_jwt' },
+  { client_id: 'ciba', client_secret: 'ciba-secret', redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'], token_endpoint_auth_method: 'client_secret_basic', backchannel_token_delivery_mode: 'poll' },
+  { client_id: 'rs', client_secret: 'rs-secret', redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'client_secret_basic' },
+];
+if (clientJwks) clients.push({ client_id: 'm2m-pkjwt', ...M2M, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks });
+if (tls) {
+  clients.push({ client_id: 'm2m-mtls', ...M2M, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=m2m-mtls', tls_client_certificate_bound_access_tokens: true });
+  clients.push({ client_id: 'native-mtls', ...NATIVE, tls_client_certificate_bound_access_tokens: true });
+}
+
+const APIS = {
+  'https://api.example.com': { scope: 'read:things write:things', accessTokenFormat: 'jwt' },
+  'urn:opaque-api': { scope: 'read:things', accessTokenFormat: 'opaque' },
+};
+
+const audienceParam = (ctx) => ctx.oidc.params?.audience ?? ctx.oidc.body?.audience;
+// The issuer names the port, so the port comes first.
+const server = tls
+  ? https.createServer({ cert: fs.readFileSync(env.TLS_CERT), key: fs.readFileSync(env.TLS_KEY), ca: env.TLS_CA ? fs.readFileSync(env.TLS_CA) : undefined, requestCert: true, rejectUnauthorized: false })
+  : http.createServer();
+await new Promise((resolve) => { server.listen(PORT, HOST, resolve); });
+const ISSUER = `${tls ? 'https' : 'http'}://${HOST}:${server.address().port}`;
+
+const provider = new Provider(ISSUER, {
+  jwks,
+  clients,
+  cookies: { keys: ['peer-test-key'] },
+  scopes: ['openid', 'offline_access', 'profile', 'email'],
+  claims: { openid: ['sub'], profile: ['name', 'nickname', 'updated_at'], email: ['email', 'email_verified'] },
+  // any login name is accepted with any password; "ghost" does not exist
+  findAccount: (ctx, sub) => (sub === 'ghost' ? undefined : {
+    accountId: sub,
+    claims: () => ({ sub, name: `User ${sub}`, nickname: sub, email: `${sub}@example.com`, email_verified: true, updated_at: 1700000000 }),
+  }),
+  clockTolerance: Number(env.CLOCK_TOLERANCE ?? 15), // the default: expired tokens stay good for 15 s
+  pkce: { required: () => true },
+  extraParams: ['audience', 'organization', 'connection', 'screen_hint'],
+  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none',
+    ...(tls ? ['tls_client_auth', 'self_signed_tls_client_auth'] : [])],
+  issueRefreshToken: (ctx, client, source) => client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+  rotateRefreshToken: () => env.RT_ROTATE !== '0',
+  ttl: { AccessToken: ACCESS_TTL, ClientCredentials: ACCESS_TTL, IdToken: 3600, RefreshToken: 86400, DeviceCode: 600, Interaction: 600, Session: 86400, Grant: 86400, AuthorizationCode: 60, BackchannelAuthenticationRequest: 120 },
+  enabledJWA: { dPoPSigningAlgValues: ['ES256', 'EdDSA', 'RS256', 'PS256'] },
+  features: {
+    devInteractions: { enabled: true },
+    deviceFlow: { enabled: true },
+    revocation: { enabled: true },
+    introspection: { enabled: true },
+    clientCredentials: { enabled: true },
+    rpInitiatedLogout: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true },
+    claimsParameter: { enabled: true },
+    dPoP: {
+      enabled: true,
+      nonceSecret: crypto.randomBytes(32),
+      requireNonce: (ctx) => env.DPOP_NONCE === '1' || ctx.oidc.client?.clientId === 'native-nonce',
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (ctx, client, oneOf) => oneOf ?? audienceParam(ctx),
+      useGrantedResource: () => env.STRICT_RESOURCE !== '1',
+      getResourceServerInfo: (ctx, indicator) => {
+        const api = APIS[indicator];
+        if (!api) throw new errors.InvalidTarget();
+        return { audience: indicator, accessTokenTTL: ACCESS_TTL, jwt: { sign: { alg: 'RS256' } }, ...api };
+      },
+    },
+    ciba: {
+      enabled: true,
+      deliveryModes: ['poll'],
+      processLoginHint: (ctx, hint) => hint,
+      processLoginHintToken: () => undefined,
+      verifyUserCode: () => {},
+      validateRequestContext: () => {},
+      // user approves after 2 s ("deny-*" accounts refuse)
+      triggerAuthenticationDevice: (ctx, request, account, client) => {
+        const { params } = ctx.oidc;
+        setTimeout(async () => {
+          if (account.accountId.startsWith('deny')) return provider.backchannelResult(request, new errors.AccessDenied('end-user refused'));
+          const grant = new provider.Grant({ clientId: client.clientId, accountId: account.accountId });
+          grant.addOIDCScope(params.scope);
+          await grant.save();
+          return provider.backchannelResult(request, grant, { acr: undefined, authTime: Math.floor(Date.now() / 1000) });
+        }, 2000);
+      },
+    },
+    ...(tls ? { mTLS: {
+      enabled: true, certificateBoundAccessTokens: true, tlsClientAuth: true, selfSignedTlsClientAuth: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+      certificateAuthorized: (ctx) => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, prop, expected) => prop === 'tls_client_auth_subject_dn'
+        && ctx.socket.getPeerX509Certificate()?.subject === expected,
+    } } : {}),
+  },
+});
+if (env.DEBUG_ERRORS) {
+  for (const e of ['server_error', 'grant.error', 'authorization.error', 'pushed_authorization_request.error', 'device_authorization.error', 'backchannel_authentication.error', 'userinfo.error']) {
+    provider.on(e, (ctx, err) => console.error(e, err.message, err.error_description ?? '', err.error_detail ?? '', err.cause ?? ''));
+  }
+}
+
+server.on('request', provider.callback());
+console.log(`ready ${ISSUER}`);
+process.stdin.resume().on('end', () => process.exit(0));

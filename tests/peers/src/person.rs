@@ -1,0 +1,136 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::error::CmdError;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use url::Url;
+
+use crate::process::Process;
+
+/// A person at a real browser: Chromium without a screen, driven through chromedriver, with a profile of its own.
+pub struct Person {
+    browser: Client,
+    _session: Session,
+    _driver: Process,
+}
+
+/// Chromium ends with its session at chromedriver. Its handle comes before chromedriver's, and is dropped before it.
+struct Session {
+    port: u16,
+    id: String,
+}
+
+impl Person {
+    /// # Panics
+    /// When chromedriver or Chromium does not start.
+    pub async fn sit_down() -> Self {
+        let (driver, port) =
+            Process::start(".", &mut Command::new("./chromedriver.sh"), "ChromeDriver was started successfully on port ");
+        let port = port.trim_end_matches('.').parse().expect("chromedriver names its port");
+        let capabilities = json!({ "goog:chromeOptions": { "args": CHROMIUM_ARGUMENTS } });
+        let browser = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.as_object().expect("an object").clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromedriver starts Chromium");
+        let id = browser.session_id().await.expect("chromedriver answers").expect("the session has begun");
+        Self { browser, _session: Session { port, id }, _driver: driver }
+    }
+
+    /// Types a URL and waits for the page.
+    pub async fn open(&self, url: &Url) -> Result<(), CmdError> {
+        self.browser.goto(url.as_str()).await
+    }
+
+    /// Fills in the login page. Any password is right.
+    pub async fn logs_in_as(&self, name: &str) {
+        self.find("input[name=login]").await.send_keys(name).await.expect("the name is typed");
+        self.find("input[name=password]").await.send_keys("password").await.expect("the password is typed");
+        self.click("button[type=submit]").await;
+    }
+
+    /// Agrees on the consent page.
+    pub async fn consents(&self) {
+        self.find("form input[name=prompt][value=consent]").await;
+        self.click("button[type=submit]").await;
+    }
+
+    /// Follows the page's `[ Cancel ]`.
+    pub async fn cancels(&self) {
+        self.click("a[href$='/abort']").await;
+    }
+
+    /// Confirms on the logout page.
+    pub async fn confirms_the_logout(&self) {
+        self.click("button[name=logout][value=yes]").await;
+    }
+
+    /// The text of the page, once it holds `expected`.
+    ///
+    /// # Panics
+    /// When no such page comes; the message holds what was there instead.
+    pub async fn sees(&self, expected: &str) -> String {
+        let xpath = format!("//body[contains(., '{expected}')]");
+        match self.browser.wait().at_most(PATIENCE).for_element(Locator::XPath(&xpath)).await {
+            Ok(body) => body.text().await.expect("a body has a text"),
+            Err(error) => panic!("no page with {expected:?} ({error}); at {}", self.page().await),
+        }
+    }
+
+    /// What the URL bar shows.
+    pub async fn url(&self) -> Url {
+        self.browser.current_url().await.expect("the browser is there")
+    }
+
+    async fn click(&self, selector: &str) {
+        self.find(selector).await.click().await.expect("the element is clicked");
+    }
+
+    async fn find(&self, selector: &str) -> fantoccini::elements::Element {
+        match self.browser.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await {
+            Ok(element) => element,
+            Err(error) => panic!("no {selector} ({error}); at {}", self.page().await),
+        }
+    }
+
+    async fn page(&self) -> String {
+        let url = self.browser.current_url().await.map(String::from).unwrap_or_default();
+        let source = self.browser.source().await.unwrap_or_default();
+        format!("{url}\n{source}")
+    }
+}
+
+impl Drop for Session {
+    /// Without the runtime, which is gone when a test has panicked; answered when Chromium has ended.
+    fn drop(&mut self) {
+        let request = format!("DELETE /session/{} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n\r\n", self.id, self.port);
+        let answer = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut connection| {
+            connection.set_read_timeout(Some(PATIENCE))?;
+            connection.write_all(request.as_bytes())?;
+            connection.read(&mut [0; 512])
+        });
+        if let Err(error) = answer {
+            eprintln!("Chromium could not be closed: {error}");
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const CHROMIUM_ARGUMENTS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-breakpad",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    // Nothing outside this machine is looked up.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+];

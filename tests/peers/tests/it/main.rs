@@ -1,0 +1,2 @@
+//! One binary for all tests against real peers.
+mod peers_themselves;
