@@ -18,9 +18,9 @@ mod origin;
 mod provider;
 mod secret;
 mod step_up;
-mod token;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod token;
 mod token_source;
 mod transport;
 mod userinfo;
@@ -36,3 +36,4 @@ pub use provider::{Claims, IdToken};
 pub use secret::Secret;
 pub use step_up::StepUp;
 pub use token_source::TokenSource;
+pub use web_auth::{PendingLogin, WebAuth};

@@ -93,6 +93,6 @@ fn credentials(
     })
 }
 
-fn holds_scope(scopes: &str, scope: &str) -> bool {
+pub(crate) fn holds_scope(scopes: &str, scope: &str) -> bool {
     scopes.split(' ').any(|own| own == scope)
 }

@@ -1,0 +1,141 @@
+use zeroize::Zeroizing;
+
+use crate::crypto::equal;
+use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::provider::Metadata;
+use crate::secret::Secret;
+use crate::web_auth::pending::PendingLogin;
+
+/// What came to the redirect URI: text from outside, taken apart, of which nothing is believed yet.
+#[derive(Default)]
+pub(crate) struct Callback<'a> {
+    code: Option<Value<'a>>,
+    state: Option<Value<'a>>,
+    issuer: Option<Value<'a>>,
+    error: Option<Value<'a>>,
+    error_description: Option<Value<'a>>,
+}
+
+struct Value<'a> {
+    raw: &'a str,
+    decoded: Zeroizing<String>,
+}
+
+impl<'a> Callback<'a> {
+    /// A full callback URL, its query, or a form's body. Each parameter that is read may stand there once (RFC 6749,
+    /// section 3.1: "Request and response parameters MUST NOT be included more than once.").
+    pub(crate) fn parse(text: &'a str) -> Result<Self> {
+        let mut callback = Self::default();
+        for pair in query_of(text.trim()).split('&').filter(|pair| !pair.is_empty()) {
+            let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name)?;
+            let slot = match name.as_str() {
+                "code" => &mut callback.code,
+                "state" => &mut callback.state,
+                "iss" => &mut callback.issuer,
+                "error" => &mut callback.error,
+                "error_description" => &mut callback.error_description,
+                "access_token" | "id_token" => return Err(refused("it holds a token, which belongs to another kind of login")),
+                "response" => return Err(refused("it holds a response object that was not asked for")),
+                _ => continue,
+            };
+            if slot.is_some() {
+                return Err(refused(&format!("the parameter {} stands there twice", name.as_str())));
+            }
+            *slot = Some(Value { raw, decoded: decode(raw)? });
+        }
+        Ok(callback)
+    }
+
+    /// Compared as it stands, in constant time: the state we sent has no character that is encoded.
+    pub(crate) fn answers(&self, login: &PendingLogin) -> bool {
+        self.state.as_ref().is_some_and(|state| equal(state.raw.as_bytes(), login.secrets.state().as_bytes()))
+    }
+
+    /// The authorization code, if this is the provider's answer to `login` (RFC 6749, section 4.1.2; RFC 9207, section 2.4).
+    pub(crate) fn code(self, login: &PendingLogin, metadata: &Metadata) -> Result<Secret> {
+        if !self.answers(login) {
+            return Err(refused("its state is missing or not that of this login"));
+        }
+        if let Some(issuer) = &self.issuer
+            && *issuer.decoded != *login.issuer
+        {
+            return Err(refused("its iss is another issuer than the one that was asked"));
+        }
+        if let Some(error) = self.error {
+            return Err(authorization_error(
+                &error.decoded,
+                self.error_description.as_ref().map(|text| text.decoded.as_str()),
+                login,
+            ));
+        }
+        // "If the authorization server advertises support, clients MUST reject authorization responses without iss."
+        if self.issuer.is_none() && metadata.sends_issuer {
+            return Err(refused("it has no iss, though the provider's metadata says that it sends one"));
+        }
+        match self.code {
+            Some(code) if !code.decoded.is_empty() => Ok(Secret::new(code.decoded.as_str())),
+            _ => Err(refused("it holds neither a code nor an error")),
+        }
+    }
+}
+
+fn authorization_error(code: &str, description: Option<&str>, login: &PendingLogin) -> Error {
+    // Nothing that only this login knows is shown, should the provider repeat it.
+    let hidden = |text: &&str| {
+        text.contains(&*login.secrets.state())
+            || text.contains(&*login.secrets.nonce())
+            || text.contains(&*login.secrets.code_verifier())
+    };
+    let description = description.filter(|text| !hidden(text));
+    let code = Some(code).filter(|text| !hidden(text)).unwrap_or("unreadable");
+    let kind = match code {
+        "access_denied" => ErrorKind::Cancelled,
+        "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => ErrorKind::LoginRequired,
+        _ => ErrorKind::Server,
+    };
+    Error::server("the login", ServerError::new(code, description, None)).with_kind(kind)
+}
+
+/// The part of a callback that holds its parameters. A fragment never reaches a server, so nothing in it counts.
+fn query_of(text: &str) -> &str {
+    let is_url = text.starts_with('/') || text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme));
+    let query = if is_url { text.split_once('?').map_or("", |(_, query)| query) } else { text.strip_prefix('?').unwrap_or(text) };
+    query.split_once('#').map_or(query, |(query, _)| query)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// `application/x-www-form-urlencoded`, exactly: what is no UTF-8, no hexadecimal or a control character is refused.
+fn decode(text: &str) -> Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (Some(high), Some(low)) = (rest.next().and_then(hex), rest.next().and_then(hex)) else {
+                    return Err(refused("a parameter is not well encoded"));
+                };
+                high << 4 | low
+            }
+            byte => byte,
+        });
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| refused("a parameter is no UTF-8"))?;
+    if text.contains('\0') {
+        return Err(refused("a parameter holds a NUL"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorKind::Callback, format!("the callback is not the answer to this login: {why}; start the login anew"))
+}

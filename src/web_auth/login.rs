@@ -1,0 +1,190 @@
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::credentials::Credentials;
+use crate::error::{Error, ErrorKind, Result};
+use crate::origin;
+use crate::provider::{Flow, Metadata};
+use crate::token::{self, Asked};
+use crate::web_auth::callback::Callback;
+use crate::web_auth::pending::{LoginSecrets, PendingLogin};
+use crate::web_auth::{Parameters, WebAuth};
+
+#[cfg(feature = "loopback")]
+use {
+    crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome, ResponseMode},
+    std::pin::pin,
+    tokio::time::timeout,
+    zeroize::Zeroizing,
+};
+
+impl WebAuth {
+    /// The whole login: listens on loopback, opens the browser, takes the callback, redeems the code, verifies the ID
+    /// token, and shows the person how it ended.
+    ///
+    /// # Errors
+    /// `Configuration`, `Discovery`, `Browser` (no free port, no browser), `TimedOut` (nobody came back, as when the
+    /// provider shows an error page because the redirect URI is not registered), `Cancelled` (the person refused),
+    /// `Callback`, `IdToken`, `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Network`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the login: the port is free at once, and nothing is left behind.
+    #[cfg(feature = "loopback")]
+    pub async fn start(&self) -> Result<Credentials> {
+        let metadata = self.application.provider().metadata().await?;
+        let mut listener = Listener::bind(&self.loopback_address()?, ResponseMode::Query, self.page.clone())?;
+        let login = self.prepare(&metadata, listener.redirect_uri().into())?;
+        let returned = timeout(self.timeout, self.wait_for_return(&mut listener, &login)).await;
+        match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login)))? {
+            Return::Pasted(callback) => self.redeem(login, &metadata, &callback).await,
+            Return::Arrived(mut arrival) => {
+                let callback = Zeroizing::new(arrival.callback().to_owned());
+                let result = listener.while_pending(&mut arrival, self.redeem(login, &metadata, &callback)).await;
+                listener.answer(arrival, outcome(&result)).await;
+                result
+            }
+        }
+    }
+
+    /// The first half of a login, for programs that have a [`redirect_uri`](Self::redirect_uri) of their own: send the
+    /// person to [`PendingLogin::url`], and keep the rest until they come back.
+    ///
+    /// # Errors
+    /// `Configuration`, `Discovery`, `Network`, `TimedOut`.
+    pub async fn begin(&self) -> Result<PendingLogin> {
+        let Some(redirect_uri) = &self.redirect_uri else {
+            return Err(Error::configuration("begin() needs a redirect_uri, exactly as it is registered at the provider"));
+        };
+        check_redirect_uri(redirect_uri)?;
+        let metadata = self.application.provider().metadata().await?;
+        self.prepare(&metadata, Arc::clone(redirect_uri))
+    }
+
+    /// The second half: `callback` is what came to the redirect URI, as its full URL, its query, or a form's body.
+    ///
+    /// # Errors
+    /// `Callback` (it is not the answer to this login, or came too late), `Cancelled` (the person refused), `IdToken`,
+    /// `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Configuration` (the login is another application's),
+    /// `Discovery`, `Network`, `TimedOut`.
+    ///
+    /// # Cancel safety
+    /// A login is used up by the attempt: when the future is dropped, the person has to log in again.
+    pub async fn finish(&self, login: PendingLogin, callback: &str) -> Result<Credentials> {
+        let metadata = self.application.provider().metadata().await?;
+        self.redeem(login, &metadata, callback).await
+    }
+
+    fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
+        let Parameters { scope, max_age, organization, .. } = &*self.parameters;
+        let secrets = LoginSecrets::generate()?;
+        Ok(PendingLogin {
+            url: self.parameters.authorize_url(metadata, self.application.client_id(), &redirect_uri, &secrets)?,
+            issuer: Arc::clone(&metadata.issuer),
+            client_id: Arc::clone(self.application.shared_client_id()),
+            redirect_uri,
+            scope: Arc::clone(scope),
+            max_age: *max_age,
+            organization: organization.clone(),
+            expires_at: self.application.clock().now().plus(self.timeout),
+            secrets,
+        })
+    }
+
+    async fn redeem(&self, login: PendingLogin, metadata: &Metadata, callback: &str) -> Result<Credentials> {
+        if login.issuer != metadata.issuer || *login.client_id != *self.application.client_id() {
+            return Err(Error::configuration(
+                "this login was begun for another issuer or client id; finish it with the WebAuth that began it",
+            ));
+        }
+        if login.expires_at <= self.application.clock().now() {
+            return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
+        }
+        let code = Callback::parse(callback)?.code(&login, metadata)?;
+        let nonce = login.asks_for_identity().then(|| login.secrets.nonce());
+        let flow = Flow::Login {
+            nonce: nonce.as_deref(),
+            code: code.expose(),
+            max_age: login.max_age,
+            organization: login.organization.as_deref(),
+        };
+        let asked = Asked { scope: &login.scope, flow };
+        let code_verifier = login.secrets.code_verifier();
+        token::redeem_code(&self.application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
+    }
+}
+
+#[cfg(feature = "loopback")]
+enum Return {
+    Arrived(Arrival),
+    /// By the person's hand, where the browser runs on another machine.
+    Pasted(Zeroizing<String>),
+}
+
+#[cfg(feature = "loopback")]
+impl WebAuth {
+    pub(super) fn loopback_address(&self) -> Result<LoopbackAddress> {
+        self.redirect_uri.as_deref().map_or_else(|| Ok(self.address.clone()), LoopbackAddress::from_redirect_uri)
+    }
+
+    /// A browser in this terminal is open until it is closed, so the callback is waited for meanwhile.
+    async fn wait_for_return(&self, listener: &mut Listener, login: &PendingLogin) -> Result<Return> {
+        let belongs = |text: &str| Callback::parse(text).is_ok_and(|callback| callback.answers(login));
+        let mut opening = pin!(self.browser.open(login.url()));
+        let mut accepting = pin!(listener.accept(&belongs));
+        let mut pasting = self.browser.pasted();
+        let mut opened = false;
+        loop {
+            tokio::select! {
+                result = &mut opening, if !opened => {
+                    result?;
+                    opened = true;
+                }
+                arrival = &mut accepting => return Ok(Return::Arrived(arrival)),
+                pasted = &mut pasting => {
+                    let pasted = Zeroizing::new(pasted?);
+                    if belongs(&pasted) {
+                        return Ok(Return::Pasted(pasted));
+                    }
+                    pasting = self.browser.pasted();
+                }
+            }
+        }
+    }
+
+    fn nobody_came_back(&self, login: &PendingLogin) -> Error {
+        Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "no callback arrived in {} seconds; if the browser shows an error page, register {} as an allowed callback URL",
+                self.timeout.as_secs(),
+                login.redirect_uri
+            ),
+        )
+    }
+}
+
+#[cfg(feature = "loopback")]
+fn outcome(result: &Result<Credentials>) -> PageOutcome {
+    match result {
+        Ok(_) => PageOutcome::Done,
+        Err(error) if error.kind() == ErrorKind::Cancelled => PageOutcome::Refused,
+        Err(_) => PageOutcome::Failed,
+    }
+}
+
+/// RFC 8252, section 7: a private scheme, a claimed https URL, or loopback. Anything else could be read by others.
+fn check_redirect_uri(text: &str) -> Result<()> {
+    let refused = |why: &str| Error::configuration(format!("the redirect URI {why}"));
+    let uri = Url::parse(text).map_err(|error| refused("is no absolute URI").with_source(error))?;
+    // RFC 6749, section 3.1.2: "The endpoint URI MUST NOT include a fragment component."
+    if uri.fragment().is_some() {
+        return Err(refused("has a fragment"));
+    }
+    // RFC 8252, section 7.1: private schemes are "based on a domain name under their control", so they hold a dot.
+    if origin::is_confidential(&uri) || uri.scheme().contains('.') {
+        Ok(())
+    } else {
+        Err(refused("is neither https, nor http on loopback, nor of a private scheme such as com.acme.app:/callback"))
+    }
+}

@@ -1,0 +1,174 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::crypto;
+use crate::error::{Error, ErrorKind, Result};
+use crate::jose::{base64url, base64url_decode};
+use crate::provider::Organization;
+use crate::secret::Secret;
+use crate::token::holds_scope;
+
+/// A login between its URL and its callback. [`WebAuth::finish`](crate::WebAuth::finish) uses it up.
+///
+/// It holds what only this login knows (`state`, `nonce`, the PKCE verifier), so it is not `Serialize`; see
+/// [`to_secret_string`](Self::to_secret_string). `Debug` shows none of it.
+pub struct PendingLogin {
+    pub(crate) url: Url,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) redirect_uri: Arc<str>,
+    pub(crate) scope: Arc<str>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) organization: Option<Arc<Organization>>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) secrets: LoginSecrets,
+}
+
+impl PendingLogin {
+    /// Where to send the person's browser.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The login as text, to be kept until the callback comes: in an encrypted cookie or on the server, bound to this
+    /// browser either way. Whoever has it can finish the login in the person's place.
+    #[must_use]
+    pub fn to_secret_string(&self) -> Secret {
+        let kept = Kept {
+            url: self.url.as_str().into(),
+            issuer: (*self.issuer).into(),
+            client_id: (*self.client_id).into(),
+            redirect_uri: (*self.redirect_uri).into(),
+            scope: (*self.scope).into(),
+            max_age: self.max_age.map(|age| age.as_secs()),
+            organization: self.organization.as_ref().map(|organization| organization.as_str().into()),
+            expires_at: self.expires_at.unix_millis(),
+            secrets: base64url(&*self.secrets.0).into(),
+        };
+        let json = Zeroizing::new(serde_json::to_vec(&kept).expect("text and numbers are always JSON"));
+        Secret::new(format!("{VERSION}{}", &*Zeroizing::new(base64url(&json))))
+    }
+
+    /// The login that [`to_secret_string`](Self::to_secret_string) kept.
+    ///
+    /// # Errors
+    /// `Callback` when the text is no login of this version: it was cut off, altered or kept by another release.
+    pub fn from_secret_string(text: &Secret) -> Result<Self> {
+        let refused = || Error::new(ErrorKind::Callback, "the kept login cannot be read; start the login anew");
+        let json = text.expose().strip_prefix(VERSION).and_then(|text| base64url_decode(text.as_bytes())).ok_or_else(refused)?;
+        let json = Zeroizing::new(json);
+        let kept: Kept<'_> = crate::json::object(&json).map_err(|error| refused().with_source(error))?;
+        let secrets = base64url_decode(kept.secrets.as_bytes()).map(Zeroizing::new);
+        let secrets = secrets.and_then(|bytes| <[u8; 96]>::try_from(bytes.as_slice()).ok()).ok_or_else(refused)?;
+        Ok(Self {
+            url: Url::parse(&kept.url).map_err(|_| refused())?,
+            issuer: Arc::from(&*kept.issuer),
+            client_id: Arc::from(&*kept.client_id),
+            redirect_uri: Arc::from(&*kept.redirect_uri),
+            scope: Arc::from(&*kept.scope),
+            max_age: kept.max_age.map(Duration::from_secs),
+            organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
+            expires_at: Timestamp::from_unix_millis(kept.expires_at),
+            secrets: LoginSecrets(Zeroizing::new(secrets)),
+        })
+    }
+}
+
+impl PendingLogin {
+    pub(crate) fn asks_for_identity(&self) -> bool {
+        holds_scope(&self.scope, "openid")
+    }
+}
+
+impl fmt::Debug for PendingLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingLogin")
+            .field("issuer", &self.issuer)
+            .field("client_id", &self.client_id)
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept<'a> {
+    url: std::borrow::Cow<'a, str>,
+    issuer: std::borrow::Cow<'a, str>,
+    client_id: std::borrow::Cow<'a, str>,
+    redirect_uri: std::borrow::Cow<'a, str>,
+    scope: std::borrow::Cow<'a, str>,
+    max_age: Option<u64>,
+    organization: Option<std::borrow::Cow<'a, str>>,
+    expires_at: i64,
+    secrets: std::borrow::Cow<'a, str>,
+}
+
+const VERSION: &str = "hallpass1.";
+
+/// What only this login knows: 96 bytes of the system's randomness, read at once and wiped on drop.
+pub(crate) struct LoginSecrets(Zeroizing<[u8; 96]>);
+
+impl LoginSecrets {
+    pub(crate) fn generate() -> Result<Self> {
+        let mut bytes = Zeroizing::new([0; 96]);
+        crypto::random(&mut *bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// In hexadecimal, which no encoder of URLs touches: what comes back is compared as it stands.
+    pub(crate) fn state(&self) -> Line<64> {
+        let mut line = Line::empty();
+        for (position, byte) in self.0[..32].iter().enumerate() {
+            line.0[2 * position] = HEX[usize::from(byte >> 4)];
+            line.0[2 * position + 1] = HEX[usize::from(byte & 15)];
+        }
+        line
+    }
+
+    pub(crate) fn nonce(&self) -> Line<43> {
+        Line::base64url(&self.0[32..64])
+    }
+
+    /// RFC 7636, section 4.1: 32 random bytes make "a 43-octet URL safe string".
+    pub(crate) fn code_verifier(&self) -> Line<43> {
+        Line::base64url(&self.0[64..])
+    }
+
+    /// RFC 7636, section 4.2: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`.
+    pub(crate) fn code_challenge(&self) -> Line<43> {
+        Line::base64url(&crypto::sha256(self.code_verifier().as_bytes()))
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// A short ASCII text off the heap, wiped on drop.
+pub(crate) struct Line<const N: usize>(Zeroizing<[u8; N]>);
+
+impl<const N: usize> Line<N> {
+    fn empty() -> Self {
+        Self(Zeroizing::new([b'0'; N]))
+    }
+
+    fn base64url(bytes: &[u8]) -> Self {
+        use base64::Engine as _;
+        let mut line = Self::empty();
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode_slice(bytes, &mut *line.0).expect("32 bytes make 43 characters");
+        line
+    }
+}
+
+impl<const N: usize> std::ops::Deref for Line<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&*self.0).expect("it is ASCII")
+    }
+}
