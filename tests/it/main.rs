@@ -1,13 +1,13 @@
 //! One binary for all integration tests.
-
-mod browser;
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
 
 mod allocations;
 mod api_call;
 mod api_origins;
 mod api_redirects;
+mod browser;
+mod cases;
 mod counted_source;
 mod scripted_api;
+mod testing_faults;
 mod testing_provider;
-mod cases;
