@@ -69,7 +69,7 @@ impl Api {
     #[expect(clippy::unused_async, reason = "as the provider starts")]
     pub async fn start(provider: &TestProvider, audience: impl Into<String>) -> Self {
         let bound = Bound::to(0);
-        let url = format!("http://{}/", bound.address).parse().expect("a loopback address makes a URL");
+        let url = bound.url();
         let door = Arc::new(Door {
             tenant: Arc::clone(provider.tenant()),
             audience: audience.into(),

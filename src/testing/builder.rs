@@ -167,7 +167,7 @@ impl TestProviderBuilder {
     #[expect(clippy::unused_async, reason = "starting may need to wait one day, and callers are async anyway")]
     pub async fn start(self) -> TestProvider {
         let bound = Bound::to(self.port);
-        let tenant = Arc::new(Tenant::new(self.settings, &format!("http://{}", bound.address)));
+        let tenant = Arc::new(Tenant::new(self.settings, &bound.url()));
         TestProvider::new(Arc::clone(&tenant), bound.serve(tenant))
     }
 }

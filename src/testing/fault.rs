@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::answer;
 use super::edit::{Edit, to_value};
+use super::gzip;
 use super::server::{Reply, Wire};
 use crate::clock::Clock;
 
@@ -120,6 +121,12 @@ impl Fault {
     #[must_use]
     pub fn huge(bytes: u64, content_length: bool) -> Self {
         Self::from_base(Base::Huge { bytes, length: content_length })
+    }
+
+    /// A small gzip body that unpacks to so many spaces.
+    #[must_use]
+    pub fn gzip_bomb(unpacked_bytes: u32) -> Self {
+        Self::answer(200, "application/json", gzip::of_spaces(unpacked_bytes)).header("content-encoding", "gzip")
     }
 
     /// These bytes in place of an HTTP response; then the connection ends.

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::crypto::{Algorithm, PublicParts, SigningKey, VerifyingKey};
@@ -128,12 +128,22 @@ impl Key {
         jwk
     }
 
-    /// `SubjectPublicKeyInfo` of an RSA key (RFC 8017, appendix A.1), as `-----BEGIN PUBLIC KEY-----` holds it.
-    pub(super) fn public_der(&self) -> Option<Vec<u8>> {
-        let PublicParts::Rsa { n, e } = self.key.public_parts()? else { return None };
+    /// `SubjectPublicKeyInfo` of an RSA key (RFC 8017, appendix A.1).
+    pub(super) fn public_der(&self) -> Vec<u8> {
+        let Some(PublicParts::Rsa { n, e }) = self.key.public_parts() else { unreachable!("only RSA keys are asked") };
         let key = der(0x30, &[der_integer(&n), der_integer(&e)].concat());
-        let bits = der(0x03, &[&[0][..], &key].concat());
-        Some(der(0x30, &[RSA_ENCRYPTION, &bits].concat()))
+        let bits = der(0x03, &[&[0], key.as_slice()].concat());
+        der(0x30, &[RSA_ENCRYPTION, &bits].concat())
+    }
+
+    pub(super) fn public_pem(&self) -> String {
+        let encoded = BASE64_STANDARD.encode(self.public_der());
+        let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+        for line in encoded.as_bytes().chunks(64) {
+            pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
+            pem.push('\n');
+        }
+        pem + "-----END PUBLIC KEY-----\n"
     }
 }
 

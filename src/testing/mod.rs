@@ -14,6 +14,7 @@ mod device;
 mod discovery;
 mod edit;
 mod grants;
+mod gzip;
 mod keys;
 mod login;
 mod logout;

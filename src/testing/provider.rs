@@ -15,6 +15,7 @@ use super::seen::SeenRequest;
 use super::server::Server;
 use super::tenant::Tenant;
 use super::token_draft::TokenDraft;
+use crate::crypto::Algorithm;
 
 /// An identity provider inside the process, which behaves as an Auth0 tenant does: over real HTTP, on loopback.
 ///
@@ -76,7 +77,7 @@ impl TestProvider {
     /// Where this endpoint is. For [`Endpoint::Callback`] and [`Endpoint::Other`], an address that answers 404.
     #[must_use]
     pub fn endpoint_url(&self, endpoint: Endpoint) -> Url {
-        self.tenant.url(endpoint).parse().expect("an issuer on loopback and a known path make a URL")
+        self.tenant.endpoint_url(endpoint)
     }
 
     /// The public client: `native`. It may use any loopback port under `/callback`, `https://app.example.com/callback` and
@@ -192,6 +193,12 @@ impl TestProvider {
     #[must_use]
     pub fn key_set(&self) -> String {
         self.tenant.keys.document().to_string()
+    }
+
+    /// The public RSA key that signs now, as `-----BEGIN PUBLIC KEY-----`, for a validator that takes no JWK set.
+    #[must_use]
+    pub fn public_key_pem(&self) -> String {
+        self.tenant.keys.signing(Algorithm::Rs256).public_pem()
     }
 
     /// An access token for Jane, as a login would give it, without the login.

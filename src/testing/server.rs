@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
 
 use super::seen::SeenRequest;
 
@@ -56,7 +57,7 @@ pub(super) struct Wire {
 /// The socket first, so that its port can be part of what is answered.
 pub(super) struct Bound {
     socket: std::net::TcpListener,
-    pub(super) address: SocketAddr,
+    address: SocketAddr,
 }
 
 impl Bound {
@@ -66,6 +67,11 @@ impl Bound {
         socket.set_nonblocking(true).expect("a socket can be made non-blocking");
         let address = socket.local_addr().expect("a bound socket has an address");
         Self { socket, address }
+    }
+
+    /// Its root.
+    pub(super) fn url(&self) -> Url {
+        format!("http://{}/", self.address).parse().expect("an address on loopback makes a URL")
     }
 
     pub(super) fn serve(self, answers: Arc<impl Answer>) -> Server {

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
+use url::Url;
 
 use super::answer;
 use super::builder::Settings;
@@ -36,8 +37,8 @@ pub(super) struct Tenant {
 pub(super) struct ToApplication;
 
 impl Tenant {
-    pub(super) fn new(settings: Settings, origin: &str) -> Self {
-        let base = format!("{origin}{}", settings.base_path());
+    pub(super) fn new(settings: Settings, root: &Url) -> Self {
+        let base = format!("{root}{}", &settings.base_path()[1..]);
         Self {
             issuer: settings.issuer(&base),
             base,
@@ -64,6 +65,10 @@ impl Tenant {
 
     pub(super) fn url(&self, endpoint: Endpoint) -> String {
         format!("{}{}", self.base, endpoint.path())
+    }
+
+    pub(super) fn endpoint_url(&self, endpoint: Endpoint) -> Url {
+        self.url(endpoint).parse().expect("an address on loopback and a known path make a URL")
     }
 
     pub(super) fn client(&self, id: &str) -> Option<&TestClient> {

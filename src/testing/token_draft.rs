@@ -2,8 +2,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,9 +18,11 @@ pub struct TokenDraft {
     signer: Signer,
     without_key_id: bool,
     access_token: String,
-    on_signature: Option<Box<dyn FnOnce(Vec<u8>) -> Vec<u8> + Send>>,
-    on_sent: Option<Box<dyn FnOnce(String) -> String + Send>>,
+    on_signature: Option<Alteration<Vec<u8>>>,
+    on_sent: Option<Alteration<String>>,
 }
+
+type Alteration<T> = Box<dyn FnOnce(T) -> T + Send>;
 
 enum Part {
     Members(Map<String, Value>),
@@ -183,10 +183,12 @@ impl TokenDraft {
 
     pub(super) fn finish(mut self, keys: &Keys) -> String {
         let key = self.signer.key(keys);
-        if let (Some(key), Part::Members(header)) = (&key, &mut self.header) {
-            if !self.without_key_id && !key.id.is_empty() && !header.contains_key("kid") {
-                header.insert("kid".to_owned(), key.id.clone().into());
-            }
+        if let (Some(key), Part::Members(header)) = (&key, &mut self.header)
+            && !self.without_key_id
+            && !key.id.is_empty()
+            && !header.contains_key("kid")
+        {
+            header.insert("kid".to_owned(), key.id.clone().into());
         }
         let message = format!("{}.{}", base64url(&self.header.bytes()), base64url(&self.payload.bytes()));
         let mut signature = match key {
@@ -243,10 +245,9 @@ impl Signer {
             Self::Stranger => Key::stranger(&published.id, published.algorithm),
             Self::Secret(secret) => shared(&secret, String::new()),
             Self::PublicKey(form) => {
-                let der = published.public_der().expect("the key for RS256 is an RSA key");
                 let secret = match form {
-                    PublicKeyForm::Der => der,
-                    PublicKeyForm::Pem => pem(&der).into_bytes(),
+                    PublicKeyForm::Der => published.public_der(),
+                    PublicKeyForm::Pem => published.public_pem().into_bytes(),
                     PublicKeyForm::Jwk => published.jwk().to_string().into_bytes(),
                 };
                 shared(&secret, published.id)
@@ -254,16 +255,6 @@ impl Signer {
             Self::Nobody => return None,
         })
     }
-}
-
-fn pem(der: &[u8]) -> String {
-    let encoded = BASE64_STANDARD.encode(der);
-    let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
-    for line in encoded.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        pem.push('\n');
-    }
-    pem + "-----END PUBLIC KEY-----\n"
 }
 
 impl TokenEdits {

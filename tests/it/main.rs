@@ -9,4 +9,5 @@ mod browser;
 mod cases;
 mod counted_source;
 mod scripted_api;
+mod testing_faults;
 mod testing_provider;
