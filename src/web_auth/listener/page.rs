@@ -127,7 +127,7 @@ impl CallbackPage {
         let mut html = format!(
             "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"robots\" content=\"noindex\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{title}",
+             <meta name=\"robots\" content=\"noindex\">\n<title>{title}",
             escaped(language)
         );
         if let Some(name) = name {
