@@ -4,6 +4,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
+use crate::error::{Error, Result};
+
 /// What a provider says of a person: the claims of a verified ID token or of its user info.
 ///
 /// The usual ones have methods; any other is read by name and comes as the type that you ask for.
@@ -69,9 +71,9 @@ impl Claims {
     ///
     /// # Errors
     /// `InvalidResponse` when they do not fit it.
-    pub fn to<T: DeserializeOwned>(&self) -> crate::Result<T> {
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.0.json)
-            .map_err(|_| crate::Error::invalid_response("the claims do not have the shape that the program asked for"))
+            .map_err(|_| Error::invalid_response("the claims do not have the shape that the program asked for"))
     }
 }
 

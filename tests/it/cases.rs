@@ -134,16 +134,18 @@ impl Proofs {
     /// Takes the case ids above each test of a file.
     fn read(&mut self, file: &Path, module: &str, prefix: &str, listed: &Listed) {
         let mut named: Vec<(String, Option<String>)> = Vec::new();
-        let mut is_test = false;
+        let (mut is_test, mut module) = (false, module.to_owned());
         for (number, line) in (1..).zip(fs::read_to_string(file).unwrap().lines()) {
             let place = format!("{}:{number}", file.display());
             let line = line.trim();
-            if let Some(comment) = line.strip_prefix("///") {
+            if line == "mod tests {" {
+                module.push_str("::tests");
+            } else if let Some(comment) = line.strip_prefix("///") {
                 named.extend(cases_named_by(comment.trim(), &place));
             } else if line.starts_with("#[") {
                 is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             } else if let Some(function) = function_name(line).filter(|_| is_test) {
-                let path = if prefix.is_empty() { listed.path(module, function) } else { format!("{module}::{function}") };
+                let path = if prefix.is_empty() { listed.path(&module, function) } else { format!("{module}::{function}") };
                 for (id, asked) in named.drain(..) {
                     let proof = self.by_case.entry(id).or_default();
                     proof.tests.insert(format!("{prefix}{path}"));
@@ -158,16 +160,16 @@ impl Proofs {
     }
 }
 
-/// The ids and the count of `A3, A4 — token: 0`; nothing for a comment that is prose.
+/// The ids and the count of `A3, A4 — token: 0`; the ids of `A3, A4: and why`; nothing for a comment that is prose.
 fn cases_named_by(comment: &str, place: &str) -> Vec<(String, Option<String>)> {
     let (ids, asked) = match comment.split_once(" — ") {
         Some((ids, asked)) => (ids, Some(asked.to_owned())),
-        None => (comment, None),
+        None => (comment.split(':').next().unwrap_or_default(), None),
     };
     if let Some(ids) = case_ids(ids) {
         return ids.into_iter().map(|id| (id, asked.clone())).collect();
     }
-    let first = comment.split([' ', ',', ':', '.']).next().unwrap_or_default();
+    let first = comment.split([' ', ',']).next().unwrap_or_default();
     assert!(!is_case_id(first), "{place}: write case ids as `/// A3, A4` or `/// A3, A4 — token: 0`");
     Vec::new()
 }
