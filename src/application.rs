@@ -151,7 +151,7 @@ impl Application {
         &self.provider
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    pub(crate) fn time(&self) -> &Clock {
         &self.clock
     }
 }

@@ -79,5 +79,5 @@ fn plain_text(reply: &Reply) -> Option<String> {
 
 fn delay(reply: &Reply, application: &Application) -> Option<std::time::Duration> {
     let limited = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
-    limited.then(|| reply.retry_after(application.clock().now())).flatten()
+    limited.then(|| reply.retry_after(application.time().now())).flatten()
 }

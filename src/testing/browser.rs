@@ -8,6 +8,7 @@ use url::{Url, form_urlencoded};
 
 use super::pages::unescaped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::web_auth::Browser;
 
 /// The person at a [`TestProvider`](super::TestProvider)'s pages: goes where a link leads, logs in, agrees, and comes back.
 ///
@@ -127,22 +128,6 @@ impl TestBrowser {
             End::Page(page) => Ok(page),
             End::Elsewhere(_) => Err(Error::new(ErrorKind::Browser, "the provider sent the browser elsewhere")),
         }
-    }
-
-    /// Opens the URL as a browser is opened: this returns at once, and a task of the current runtime goes the whole way, back to
-    /// the application and through its redirects to its last page, which [`pages`](Self::pages) then shows.
-    ///
-    /// # Errors
-    /// None: what goes wrong is a page, or no page.
-    #[expect(clippy::unused_async, reason = "this is the shape of the trait for browsers")]
-    pub async fn open(&self, url: &Url) -> Result<()> {
-        let (browser, url) = (self.clone(), url.clone());
-        tokio::spawn(async move {
-            if let Ok(page) = browser.whole_way(&url).await {
-                browser.inner.pages.send_modify(|pages| pages.extend(page));
-            }
-        });
-        Ok(())
     }
 
     /// The last pages of what was opened, in the order in which they came.
@@ -265,6 +250,20 @@ impl TestBrowser {
 impl fmt::Debug for TestBrowser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestBrowser").field("user", &self.user).field("refusing", &self.refusing).finish_non_exhaustive()
+    }
+}
+
+/// Opening returns at once; a task of the current runtime goes the whole way, back to the application and through its
+/// redirects to its last page, which [`pages`](TestBrowser::pages) then shows.
+impl Browser for TestBrowser {
+    async fn open(&self, url: &Url) -> Result<()> {
+        let (browser, url) = (self.clone(), url.clone());
+        tokio::spawn(async move {
+            if let Ok(page) = browser.whole_way(&url).await {
+                browser.inner.pages.send_modify(|pages| pages.extend(page));
+            }
+        });
+        Ok(())
     }
 }
 

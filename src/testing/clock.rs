@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::application::Application;
 use crate::clock::Clock;
 
 /// The wall clock, shifted at will: a token expires, a laptop wakes up, and nobody waits for it.
@@ -45,6 +46,14 @@ impl TestClock {
 
     pub(crate) fn clock(&self) -> Clock {
         Clock::shifted_by(Arc::clone(&self.shift))
+    }
+}
+
+impl Application {
+    /// Tells the time by a test's clock: what it keeps expires when the test says so.
+    #[must_use]
+    pub fn clock(self, clock: &TestClock) -> Self {
+        self.with_clock(clock.clock())
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn redeem_code(
 
 async fn request(application: &Application, metadata: &Metadata, form: Form) -> Result<TokenResponse> {
     let reply = endpoint::post(application, "the token request", &metadata.token_endpoint, form).await?;
-    TokenResponse::read(&reply, application.clock().now(), application.accepts_missing_token_type())
+    TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())
 }
 
 async fn verify_id_token(
@@ -66,7 +66,7 @@ async fn verify_id_token(
         client_id: application.client_id(),
         client_secret: application.hs256_secret(),
         access_token: response.access_token.expose(),
-        now: application.clock().now(),
+        now: application.time().now(),
         leeway: application.allowed_leeway(),
         flow,
     };

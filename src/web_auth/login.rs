@@ -86,7 +86,7 @@ impl WebAuth {
             scope: Arc::clone(scope),
             max_age: *max_age,
             organization: organization.clone(),
-            expires_at: self.application.clock().now().plus(self.timeout),
+            expires_at: self.application.time().now().plus(self.timeout),
             secrets,
         })
     }
@@ -97,7 +97,7 @@ impl WebAuth {
                 "this login was begun for another issuer or client id; finish it with the WebAuth that began it",
             ));
         }
-        if login.expires_at <= self.application.clock().now() {
+        if login.expires_at <= self.application.time().now() {
             return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
         }
         let code = Callback::parse(callback)?.code(&login, metadata)?;
