@@ -20,6 +20,8 @@ impl Tenant {
             "introspection_endpoint": self.url(Endpoint::Introspect),
             "pushed_authorization_request_endpoint": self.url(Endpoint::Par),
             "end_session_endpoint": self.url(Endpoint::Logout),
+            // No such endpoint answers yet; that it is named is how Auth0 is told from others.
+            "mfa_challenge_endpoint": format!("{}mfa/challenge", self.issuer),
             "scopes_supported": ["openid", "profile", "offline_access", "name", "email", "nickname", "picture"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
