@@ -1,5 +1,47 @@
 //! Log a person in at Auth0 or any OpenID Connect provider, and put the access token on every request to an API.
+//!
+//! ```
+//! use hallpass::{AuthorizedClient, WebAuth};
+//! # use hallpass::testing::{Api, TestBrowser, TestProvider};
+//! # async fn example() -> hallpass::Result<()> {
+//! # let provider = TestProvider::start().await;
+//! # let api = Api::start(&provider, "https://api.acme.com").await;
+//! # let (domain, client_id, api_url) = (provider.issuer(), provider.client_id(), api.url());
+//!
+//! let auth = WebAuth::new(domain, client_id).audience("https://api.acme.com").scope("openid profile read:messages");
+//! # let auth = auth.ephemeral_port().browser(TestBrowser::new());
+//! let credentials = auth.start().await?; // opens the browser
+//! let client = AuthorizedClient::new(credentials)?.base_url(api_url)?;
+//! let messages = client.get("messages").send().await?; // a reqwest::Response
+//! assert_eq!(messages.status(), 200);
+//! # Ok(()) }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # The two stories
+//!
+//! **A login** ([`WebAuth::start`], in `web_auth/login.rs`) reads as its protocol: the provider's metadata (`provider/metadata.rs`),
+//! a listener on loopback (`web_auth/listener`), the authorization request (`web_auth/request.rs`), the browser
+//! (`web_auth/browser`), the callback (`web_auth/callback.rs`), the code for tokens (`token`, through `endpoint.rs` and
+//! `transport.rs`, the only way to the provider), and the ID token (`provider/id_token.rs`, by keys of `provider/keys.rs`).
+//! What comes out is [`Credentials`], which exist only verified.
+//!
+//! **An API call** ([`AuthorizedClient`], in `authorized_client/authorize.rs`): is this an origin that the token may go to
+//! (`origins.rs`), a token that is valid now (a [`TokenSource`]), the header, reqwest, a verdict on the answer (`challenge.rs`), at
+//! most one more try; redirects (`redirect.rs`) are authorised hop by hop.
+//!
+//! Arrows between modules point only downward, and `.ci/layers` checks that.
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `rustls`, `http2`, `json`, `form`, `query` | yes | reqwest's own, of the same names |
+//! | `loopback` | yes | [`WebAuth::start`]: the listener and the system's browser |
+//! | `multipart`, `stream`, `system-proxy`, `native-tls`, `rustls-no-provider` | no | reqwest's own, of the same names |
+//! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token;
 mod application;
