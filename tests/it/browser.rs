@@ -48,7 +48,8 @@ async fn the_url_is_printed_and_the_pasted_address_is_handed_on() {
     assert_eq!(timeout(SOON, browser.pasted()).await.unwrap().unwrap(), "more");
 }
 
-/// E21: a line that arrives when the login has ended otherwise waits for the next one.
+/// E21
+/// A line that arrives when the login has ended otherwise waits for the next one.
 #[tokio::test]
 async fn a_line_that_nobody_waits_for_any_more_is_not_lost() {
     let (reader, mut writer) = io::pipe().unwrap();

@@ -8,6 +8,7 @@ mod api_redirects;
 mod browser;
 mod cases;
 mod counted_source;
+mod listener;
 mod login;
 mod scripted_api;
 mod testing_faults;

@@ -74,7 +74,8 @@ async fn the_browser_ends_at_a_clean_address_that_says_how_it_ended() {
     }
 }
 
-/// E18: the answer waits for the checks.
+/// E18
+/// The answer waits for the checks.
 #[tokio::test]
 async fn nothing_is_said_before_the_login_was_checked() {
     let (mut listener, mut arrival, mut browser) = arrived(CallbackPage::new()).await;
@@ -92,7 +93,8 @@ async fn nothing_is_said_before_the_login_was_checked() {
     assert_eq!(status(&redirect), 303);
 }
 
-/// E18: ten seconds at most.
+/// E18
+/// Ten seconds at most.
 #[tokio::test]
 async fn a_login_that_takes_long_sends_the_person_back_to_the_application() {
     let (mut listener, mut arrival, mut browser) = arrived(CallbackPage::new().name("Acme")).await;
@@ -116,7 +118,8 @@ async fn a_login_that_takes_long_sends_the_person_back_to_the_application() {
     listener.answer(arrival, PageOutcome::Done).await;
 }
 
-/// E18: a browser that went away costs a second.
+/// E18
+/// A browser that went away costs a second.
 #[tokio::test]
 async fn a_browser_that_never_fetches_the_page_is_not_waited_for() {
     let (mut listener, arrival, browser) = arrived(CallbackPage::new()).await;
@@ -139,7 +142,8 @@ async fn a_login_that_is_called_off_tells_the_browser_so() {
     assert_guarded(&answer);
 }
 
-/// E18: own HTML stays under the policy.
+/// E18
+/// Own HTML stays under the policy.
 #[tokio::test]
 async fn own_html_is_shown_under_the_same_policy() {
     let page = CallbackPage::new()
