@@ -309,20 +309,6 @@ impl fmt::Debug for TestBrowser {
     }
 }
 
-/// Opening returns at once; a task of the current runtime goes the whole way, back to the application and through its
-/// redirects to its last page, which [`pages`](TestBrowser::pages) then shows.
-impl Browser for TestBrowser {
-    async fn open(&self, url: &Url) -> Result<()> {
-        let (browser, url) = (self.clone(), url.clone());
-        tokio::spawn(async move {
-            if let Ok(page) = browser.whole_way(&url).await {
-                browser.inner.pages.send_modify(|pages| pages.extend(page));
-            }
-        });
-        Ok(())
-    }
-}
-
 impl Page {
     /// Where it is.
     #[must_use]
