@@ -73,7 +73,7 @@ impl Tenant {
             return refused("unsupported_response_type", "The only response type is code");
         }
         match &ask.code_challenge {
-            None if client.secret.is_none() => return refused("invalid_request", "Parameter 'code_challenge' is required"),
+            None if !client.is_confidential() => return refused("invalid_request", "Parameter 'code_challenge' is required"),
             None => {}
             // RFC 7636, section 4.2: the base64url of a SHA-256 hash.
             Some(challenge) if challenge.len() != 43 => return refused("invalid_request", "'code_challenge' is no S256 challenge"),

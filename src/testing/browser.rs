@@ -12,13 +12,14 @@ use crate::web_auth::Browser;
 
 /// The person at a [`TestProvider`](super::TestProvider)'s pages: goes where a link leads, logs in, agrees, and comes back.
 ///
-/// It keeps cookies as a browser does: whoever logged in once is logged in the next time. A clone is the same browser.
+/// It keeps cookies as a browser does: whoever logged in once is logged in the next time. A clone is the same browser. It is a
+/// [`Browser`], for logins that open one, and [`visit`](Self::visit) is for those that come back to a redirect URI of one's own.
 #[derive(Clone)]
 pub struct TestBrowser {
     user: String,
     password: String,
     refusing: bool,
-    returning: bool,
+    returning: Returning,
     inner: Arc<Inner>,
 }
 
@@ -26,6 +27,16 @@ struct Inner {
     client: reqwest::Client,
     cookies: Mutex<Vec<Cookie>>,
     pages: watch::Sender<Vec<Page>>,
+    /// What is yet to be pasted.
+    clipboard: watch::Sender<Option<String>>,
+}
+
+/// How the callback reaches the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returning {
+    Alone,
+    Pasting,
+    Never,
 }
 
 struct Cookie {
@@ -67,12 +78,13 @@ impl TestBrowser {
             client: client.expect("an HTTP client with nothing special can be made"),
             cookies: Mutex::default(),
             pages: watch::Sender::default(),
+            clipboard: watch::Sender::default(),
         };
         Self {
             user: "jane@example.com".to_owned(),
             password: "a password".to_owned(),
             refusing: false,
-            returning: true,
+            returning: Returning::Alone,
             inner: Arc::new(inner),
         }
     }
@@ -98,10 +110,17 @@ impl TestBrowser {
         self
     }
 
-    /// Somebody who logs in and closes the window before [`open`](Self::open) comes back to the application.
+    /// Somebody who logs in and closes the window before it comes back to the application.
     #[must_use]
     pub fn without_returning(mut self) -> Self {
-        self.returning = false;
+        self.returning = Returning::Never;
+        self
+    }
+
+    /// Somebody at another machine, where the callback leads nowhere: they paste its URL (see [`Browser::pasted`]).
+    #[must_use]
+    pub fn pasting(mut self) -> Self {
+        self.returning = Returning::Pasting;
         self
     }
 
@@ -149,8 +168,14 @@ impl TestBrowser {
     async fn whole_way(&self, url: &Url) -> Result<Option<Page>> {
         let mut url = match self.walk(url).await? {
             End::Page(page) => return Ok(Some(page)),
-            End::Elsewhere(_) if !self.returning => return Ok(None),
-            End::Elsewhere(url) => parsed(&url)?,
+            End::Elsewhere(url) => match self.returning {
+                Returning::Alone => parsed(&url)?,
+                Returning::Pasting => {
+                    self.inner.clipboard.send_replace(Some(url));
+                    return Ok(None);
+                }
+                Returning::Never => return Ok(None),
+            },
         };
         for _ in 0..MAX_STEPS {
             let response = self.send(Step::get(url.clone())).await?;
@@ -247,14 +272,9 @@ impl TestBrowser {
     }
 }
 
-impl fmt::Debug for TestBrowser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestBrowser").field("user", &self.user).field("refusing", &self.refusing).finish_non_exhaustive()
-    }
-}
-
-/// Opening returns at once; a task of the current runtime goes the whole way, back to the application and through its
-/// redirects to its last page, which [`pages`](TestBrowser::pages) then shows.
+/// [`open`](Browser::open) returns at once, as a browser does, and a task of the current runtime goes the whole way: through the
+/// provider's pages, back to the application, and through its redirects to its last page, which [`pages`](TestBrowser::pages)
+/// then shows. What goes wrong on that way is a page, or no page.
 impl Browser for TestBrowser {
     async fn open(&self, url: &Url) -> Result<()> {
         let (browser, url) = (self.clone(), url.clone());
@@ -264,6 +284,28 @@ impl Browser for TestBrowser {
             }
         });
         Ok(())
+    }
+
+    async fn pasted(&self) -> Result<String> {
+        let mut clipboard = self.inner.clipboard.subscribe();
+        loop {
+            // It cannot fail: the sender lives as long as the browser.
+            let _ = clipboard.wait_for(Option::is_some).await;
+            let mut pasted = None;
+            self.inner.clipboard.send_if_modified(|url| {
+                pasted = url.take();
+                false
+            });
+            if let Some(url) = pasted {
+                return Ok(url);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TestBrowser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestBrowser").field("user", &self.user).field("refusing", &self.refusing).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,8 @@
+use serde::Serialize;
+use serde_json::Value;
 use url::{Host, Url};
+
+use super::edit::to_value;
 
 /// An application that the provider knows.
 ///
@@ -18,6 +22,7 @@ use url::{Host, Url};
 pub struct TestClient {
     pub(super) id: String,
     pub(super) secret: Option<String>,
+    pub(super) key: Option<Value>,
     callbacks: Vec<String>,
     logout_urls: Vec<String>,
 }
@@ -26,13 +31,22 @@ impl TestClient {
     /// One without a secret: PKCE is demanded of it.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: None, callbacks: Vec::new(), logout_urls: Vec::new() }
+        Self { id: id.into(), secret: None, key: None, callbacks: Vec::new(), logout_urls: Vec::new() }
     }
 
     /// One that authenticates with a secret, by HTTP Basic or in the form, and may ask for tokens of its own.
     #[must_use]
     pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { secret: Some(secret.into()), ..Self::public(id) }
+    }
+
+    /// One that signs its assertions with the private half of this public JWK: `private_key_jwt` (OpenID Connect Core 1.0, section 9).
+    ///
+    /// # Panics
+    /// When the value is nothing that JSON can hold.
+    #[must_use]
+    pub fn signing(id: impl Into<String>, public_jwk: impl Serialize) -> Self {
+        Self { key: Some(to_value(public_jwk)), ..Self::public(id) }
     }
 
     /// A callback URL more, compared exactly. On loopback `/callback`, with any port and query, is allowed without it.
@@ -58,6 +72,10 @@ impl TestClient {
                 .logout_url("https://app.example.com/")
         };
         vec![registered(Self::public(NATIVE)), registered(Self::confidential(WEB, WEB_SECRET))]
+    }
+
+    pub(super) fn is_confidential(&self) -> bool {
+        self.secret.is_some() || self.key.is_some()
     }
 
     pub(super) fn allows_callback(&self, url: &str) -> bool {

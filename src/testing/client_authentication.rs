@@ -11,10 +11,15 @@ use super::tenant::Tenant;
 use crate::crypto;
 
 impl Tenant {
-    /// Which application asks, once it has shown its secret: by HTTP Basic or in the form, and not by both.
+    /// Which application asks, once it has shown its secret (by HTTP Basic or in the form, and not by both) or signed for itself.
     pub(super) fn authenticate(&self, request: &SeenRequest) -> Result<&TestClient, Box<Response<Bytes>>> {
         let refused = || Box::new(answer::error(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized"));
         let form_id = request.field("client_id");
+        if let Some(assertion) = request.field("client_assertion") {
+            let standard = request.field("client_assertion_type").as_deref() == Some(JWT_BEARER);
+            let client = self.asserted_client(&assertion).filter(|_| standard).ok_or_else(refused)?;
+            return if form_id.is_none_or(|id| id == client.id) { Ok(client) } else { Err(refused()) };
+        }
         let form_secret = request.field("client_secret");
         let (id, secret) = match request.header("authorization") {
             Some(_) if form_secret.is_some() => {
@@ -32,7 +37,7 @@ impl Tenant {
         };
         let client = self.client(&id).ok_or_else(refused)?;
         let right = match (&client.secret, &secret) {
-            (None, None) => true,
+            (None, None) => !client.is_confidential(),
             (Some(right), Some(secret)) => crypto::equal(right.as_bytes(), secret.as_bytes()),
             _ => false,
         };
@@ -60,3 +65,5 @@ fn form_decoded(text: &str) -> Option<String> {
     let (decoded, _) = form_urlencoded::parse(text.as_bytes()).next()?;
     Some(decoded.into_owned())
 }
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

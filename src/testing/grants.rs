@@ -115,6 +115,8 @@ pub(super) struct Grants {
     /// Every refresh token that ever was, and its family.
     pub(super) refresh_tokens: HashMap<String, usize>,
     pub(super) devices: HashMap<String, Device>,
+    /// The ids of client assertions that were used.
+    pub(super) assertions: HashSet<String>,
 }
 
 impl Grants {

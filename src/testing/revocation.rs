@@ -31,7 +31,7 @@ impl Tenant {
     /// RFC 7662, for confidential clients.
     pub(super) fn introspect(&self, request: &SeenRequest) -> Response<Bytes> {
         match self.authenticate(request) {
-            Ok(client) if client.secret.is_none() => {
+            Ok(client) if !client.is_confidential() => {
                 return answer::error(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized");
             }
             Ok(_) => {}

@@ -122,7 +122,7 @@ impl Tenant {
     }
 
     fn client_credentials(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
-        if client.secret.is_none() {
+        if !client.is_confidential() {
             return Err((
                 StatusCode::FORBIDDEN,
                 "unauthorized_client",

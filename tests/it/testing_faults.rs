@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use hallpass::testing::{Api, Endpoint, Fault, PublicKeyForm, TestBrowser, TestProvider, TokenDraft};
+use hallpass::web_auth::Browser;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde_json::{Value, json};
 use url::Url;
@@ -321,4 +322,47 @@ async fn an_api_answers_by_the_token() {
     assert_eq!(ask("messages", None).await.0, 429);
     assert_eq!(api.count(), api.seen().len());
     assert_eq!(api.seen()[0].text(), "hello");
+}
+
+/// An application that waits for the callback, as small as it can be: it sends the browser on to a page of its own.
+async fn application(listener: tokio::net::TcpListener) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for answer in ["HTTP/1.1 303 See Other\r\nlocation: /done\r\n", "HTTP/1.1 200 OK\r\n"] {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = vec![0; 8192];
+        let read = stream.read(&mut head).await.unwrap();
+        assert!(String::from_utf8_lossy(&head[..read]).contains("sec-fetch-dest: document"));
+        let body = "<title>Welcome</title>";
+        let answer = format!("{answer}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_browser_comes_back_to_the_application_or_does_not() {
+    let provider = TestProvider::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut url = provider.endpoint_url(Endpoint::Authorize);
+    url.query_pairs_mut().extend_pairs([
+        ("response_type", "code"),
+        ("client_id", "native"),
+        ("redirect_uri", &format!("http://{}/callback", listener.local_addr().unwrap())),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ]);
+    let serving = tokio::spawn(application(listener));
+    let browser = TestBrowser::new();
+    browser.open(&url).await.unwrap();
+    let pages = browser.shown(1).await;
+    assert_eq!((pages[0].title().as_str(), pages[0].url().path()), ("Welcome", "/done"));
+    serving.await.unwrap();
+
+    let elsewhere = TestBrowser::new().pasting();
+    elsewhere.open(&url).await.unwrap();
+    assert!(elsewhere.pasted().await.unwrap().contains("/callback?code="));
+    let closing = TestBrowser::new().without_returning();
+    closing.open(&url).await.unwrap();
+    // Only the answers are counted: the second and the third never reached the application, which is gone.
+    provider.asked(Endpoint::Callback, 3).await;
+    assert!(closing.pages().is_empty() && elsewhere.pages().is_empty());
 }

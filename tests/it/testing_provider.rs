@@ -456,3 +456,38 @@ async fn both_logouts_end_the_session_and_return_to_known_places_only() {
     let forged = with(&standard, &[("id_token_hint", &format!("{hint}x")), ("post_logout_redirect_uri", back)]);
     assert_eq!(browser.visit_page(&forged).await.unwrap().status(), 400);
 }
+
+#[tokio::test]
+async fn an_application_may_sign_for_itself_once_each_time() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    // RFC 8037, appendix A: a key that everybody knows.
+    let private = [
+        &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20][..],
+        &base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap(),
+    ]
+    .concat();
+    let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    let provider = TestProvider::builder().client(TestClient::signing("signer", public)).start().await;
+    let assertion = |id: &str, audience: &str, more: i64| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+        let claims = json!({ "iss": "signer", "sub": "signer", "aud": audience, "exp": now + more, "jti": id });
+        encode(&Header::new(Algorithm::EdDSA), &claims, &EncodingKey::from_ed_der(&private)).unwrap()
+    };
+    let ask = async |assertion: String| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("audience", API),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", &assertion),
+        ];
+        post(&provider, Endpoint::Token, &form).await.0
+    };
+    let good = assertion("a", provider.issuer(), 60);
+    assert_eq!(ask(good.clone()).await, 200);
+    assert_eq!(ask(good).await, 401, "an assertion is good once");
+    assert_eq!(ask(assertion("b", "https://elsewhere.example/", 60)).await, 401);
+    assert_eq!(ask(assertion("c", provider.issuer(), -1)).await, 401);
+    assert_eq!(ask(assertion("d", provider.issuer(), 3600)).await, 401, "an assertion is short-lived");
+    let unsigned = [("grant_type", "client_credentials"), ("audience", API), ("client_id", "signer")];
+    assert_eq!(post(&provider, Endpoint::Token, &unsigned).await.0, 401);
+}
