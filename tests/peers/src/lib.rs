@@ -10,4 +10,4 @@ mod process;
 
 pub use mock_server::MockServer;
 pub use oidc_provider::OidcProvider;
-pub use person::Person;
+pub use person::{Person, PersonsBrowser};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
+use hallpass::Result;
+use hallpass::web_auth::Browser;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use url::Url;
@@ -27,7 +29,7 @@ struct Session {
 impl Person {
     /// # Panics
     /// When chromedriver or Chromium does not start.
-    pub async fn sit_down() -> Self {
+    pub async fn sits_down() -> Self {
         let (driver, port) =
             Process::start(".", &mut Command::new("./chromedriver.sh"), "ChromeDriver was started successfully on port ");
         let port = port.trim_end_matches('.').parse().expect("chromedriver names its port");
@@ -41,8 +43,13 @@ impl Person {
         Self { browser, _session: Session { port, id }, _driver: driver }
     }
 
+    /// The browser, for the library to open.
+    pub fn browser(&self) -> PersonsBrowser {
+        PersonsBrowser(self.browser.clone())
+    }
+
     /// Types a URL and waits for the page.
-    pub async fn open(&self, url: &Url) -> Result<(), CmdError> {
+    pub async fn opens(&self, url: &Url) -> std::result::Result<(), CmdError> {
         self.browser.goto(url.as_str()).await
     }
 
@@ -62,6 +69,12 @@ impl Person {
     /// Follows the page's `[ Cancel ]`.
     pub async fn cancels(&self) {
         self.click("a[href$='/abort']").await;
+    }
+
+    /// Follows the consent page's `[ Cancel ]`.
+    pub async fn refuses_consent(&self) {
+        self.find("form input[name=prompt][value=consent]").await;
+        self.cancels().await;
     }
 
     /// Confirms on the logout page.
@@ -116,6 +129,16 @@ impl Drop for Session {
         if let Err(error) = answer {
             eprintln!("Chromium could not be closed: {error}");
         }
+    }
+}
+
+/// Where a [`Person`] sits: what the library opens, the person sees.
+pub struct PersonsBrowser(Client);
+
+impl Browser for PersonsBrowser {
+    async fn open(&self, url: &Url) -> Result<()> {
+        self.0.goto(url.as_str()).await.expect("Chromium opens the URL");
+        Ok(())
     }
 }
 

@@ -1,2 +1,6 @@
 //! One binary for all tests against real peers.
+mod browser_login;
+mod browser_logout;
+mod lying_provider;
 mod peers_themselves;
+mod refreshed_tokens;

@@ -6,13 +6,13 @@ use url::Url;
 #[tokio::test]
 async fn a_person_reaches_the_login_page_and_cancels() {
     let provider = OidcProvider::start();
-    let person = Person::sit_down().await;
+    let person = Person::sits_down().await;
     let url = format!(
         "{}/auth?client_id=native&response_type=code&scope=openid&redirect_uri=http://127.0.0.1:1/callback\
          &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
         provider.issuer()
     );
-    person.open(&Url::parse(&url).unwrap()).await.unwrap();
+    person.opens(&Url::parse(&url).unwrap()).await.unwrap();
     person.sees("Sign-in").await;
     // Nothing listens at the redirect URI; where the browser was sent shows all the same.
     person.cancels().await;

@@ -1,0 +1,37 @@
+//! The session in the browser ends at a certified provider.
+use std::net::TcpListener;
+
+use hallpass::WebAuth;
+use hallpass::web_auth::Logout;
+use hallpass_peers::{OidcProvider, Person};
+
+use crate::browser_login::log_in;
+
+/// H11: the provider returns with the state that was sent.
+#[tokio::test]
+async fn after_a_logout_the_browser_comes_back_and_the_provider_asks_who_it_is() {
+    let (provider, person) = (OidcProvider::start(), Person::sits_down().await);
+    let credentials = log_in(&provider, &person, "native", |login| login).await;
+    let login = WebAuth::new(provider.issuer(), "native").ephemeral_port().browser(person.browser());
+
+    let return_to = format!("http://127.0.0.1:{}/logged-out", free_port());
+    let logout = Logout::of(Logout::new(), &credentials).return_to(&return_to).state("from-here");
+    let (ended, page) = tokio::join!(login.logout(&logout), async {
+        person.confirms_the_logout().await;
+        person.sees("You are logged out").await
+    });
+    ended.unwrap();
+    assert!(page.contains("You can close this page."), "{page}");
+
+    let (credentials, ()) = tokio::join!(login.start(), async {
+        person.logs_in_as("bob").await;
+        person.consents().await;
+    });
+    assert_eq!(credentials.unwrap().user().unwrap().subject(), "bob");
+}
+
+/// The provider has to be told the port before anybody listens there.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
