@@ -72,6 +72,7 @@ impl AccessToken {
 
     /// The token alone, without its scheme.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the token was checked to be ASCII when it was made")]
     pub fn expose(&self) -> &str {
         let value = &self.header.as_bytes()[self.token_type.scheme().len() + 1..];
         std::str::from_utf8(value).expect("the token was checked to be ASCII")
@@ -87,10 +88,6 @@ impl AccessToken {
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
         self.expires_at.map(Timestamp::to_offset_date_time)
-    }
-
-    pub(crate) fn expiry(&self) -> Option<Timestamp> {
-        self.expires_at
     }
 }
 

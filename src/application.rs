@@ -17,7 +17,6 @@ use crate::transport::Transport;
 #[derive(Debug, Clone)]
 pub struct Application {
     settings: Arc<Settings>,
-    transport: Arc<Transport>,
     provider: Arc<Provider>,
     clock: Clock,
 }
@@ -50,8 +49,8 @@ impl Application {
     }
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
-        let provider = Arc::new(Provider::new(&settings.domain, Arc::clone(&transport), clock.clone()));
-        Self { settings, transport, provider, clock }
+        let provider = Arc::new(Provider::new(&settings.domain, transport, clock.clone()));
+        Self { settings, provider, clock }
     }
 
     /// How the application proves to be itself.
@@ -113,7 +112,8 @@ impl Application {
     /// Tells the time by a test's clock.
     #[cfg(feature = "testing")]
     pub(crate) fn with_clock(self, clock: Clock) -> Self {
-        Self::assemble(self.settings, self.transport, clock)
+        let transport = Arc::clone(self.provider.transport());
+        Self::assemble(self.settings, transport, clock)
     }
 
     /// What the provider calls this program.

@@ -16,14 +16,6 @@ impl Form {
         self
     }
 
-    #[must_use]
-    pub(crate) fn with_optional(self, name: &str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
-
     pub(crate) fn push(&mut self, name: &str, value: &str) {
         let needed = self.0.len() + 2 + 3 * (name.len() + value.len());
         if needed > self.0.capacity() {

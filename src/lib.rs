@@ -70,7 +70,7 @@ pub mod web_auth;
 
 pub use access_token::{AccessToken, TokenType};
 pub use application::Application;
-pub use authorized_client::AuthorizedClient;
+pub use authorized_client::client::AuthorizedClient;
 pub use client_auth::ClientAuth;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
@@ -78,4 +78,5 @@ pub use provider::{Claims, IdToken};
 pub use secret::Secret;
 pub use step_up::StepUp;
 pub use token_source::TokenSource;
-pub use web_auth::{PendingLogin, WebAuth};
+pub use web_auth::builder::WebAuth;
+pub use web_auth::pending::PendingLogin;

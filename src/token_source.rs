@@ -35,7 +35,7 @@ impl TokenSource for AccessToken {
         Some(self.clone())
     }
 
-    fn token(&self, _rejected: Option<&AccessToken>) -> impl Future<Output = Result<AccessToken>> + Send {
+    fn token(&self, _rejected: Option<&Self>) -> impl Future<Output = Result<Self>> + Send {
         ready(Ok(self.clone()))
     }
 }

@@ -3,8 +3,8 @@
 mod jwk;
 mod jws;
 
-pub(crate) use jwk::{Jwk, JwkRefused};
-pub(crate) use jws::{CompactJws, JwsRefused};
+pub(crate) use jwk::Jwk;
+pub(crate) use jws::CompactJws;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::clock::Timestamp;
 use crate::crypto::{Algorithm, VerifyingKey, equal};
-use crate::error::{Error, ErrorKind, Result, excerpt};
+use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{CompactJws, base64url};
 use crate::json::{self, Text};
 use crate::provider::Claims;

@@ -65,10 +65,6 @@ impl Provider {
     pub(crate) fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
 }
 
 impl Metadata {

@@ -7,9 +7,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
 use crate::token::{self, Asked};
+use crate::web_auth::builder::WebAuth;
 use crate::web_auth::callback::Callback;
 use crate::web_auth::pending::{LoginSecrets, PendingLogin};
-use crate::web_auth::{Parameters, WebAuth};
+use crate::web_auth::request::Parameters;
 
 #[cfg(feature = "loopback")]
 use {

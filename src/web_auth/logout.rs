@@ -4,7 +4,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::Metadata;
 use crate::secret::Secret;
-use crate::web_auth::WebAuth;
+use crate::web_auth::builder::WebAuth;
 
 /// What a logout at the provider does beside ending the session in the browser.
 #[derive(Debug, Clone, Default)]

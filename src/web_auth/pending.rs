@@ -40,6 +40,7 @@ impl PendingLogin {
     /// The login as text, to be kept until the callback comes: in an encrypted cookie or on the server, bound to this
     /// browser either way. Whoever has it can finish the login in the person's place.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "text and numbers are always JSON")]
     pub fn to_secret_string(&self) -> Secret {
         let kept = Kept {
             url: self.url.as_str().into(),

@@ -1,5 +1,4 @@
 mod print_url;
-#[cfg(feature = "loopback")]
 mod system;
 
 use std::future::{Future, pending, ready};
@@ -9,7 +8,6 @@ use url::Url;
 use crate::error::{Error, Result};
 
 pub use self::print_url::PrintUrl;
-#[cfg(feature = "loopback")]
 pub use self::system::SystemBrowser;
 
 /// Shows a login to the person: `SystemBrowser`, [`PrintUrl`], a closure, or what a program makes itself.

@@ -1,0 +1,280 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::application::Application;
+#[cfg(feature = "loopback")]
+use crate::error::Result;
+use crate::provider::Organization;
+use crate::web_auth::request::Parameters;
+#[cfg(feature = "loopback")]
+use crate::web_auth::{
+    browser::{Browser, SystemBrowser, dynamic::DynBrowser},
+    listener::{CallbackPage, LoopbackAddress, LoopbackHost},
+};
+
+/// Logs a person in with their browser, at Auth0 or any OpenID Connect provider.
+///
+/// `start` does all of it on this machine. `begin` and `finish` are its two halves, for programs with a redirect
+/// URI of their own. Cheap to clone; nothing is sent before a login starts, and a bad value is reported then, as
+/// `Configuration`.
+///
+/// # Defaults
+/// The scope `openid profile email`; the redirect URIs `http://127.0.0.1:21965/callback`, then :21966 and :21967, each of
+/// which has to be registered at Auth0, which compares ports exactly; the system's browser; five minutes for the person.
+///
+/// ```
+/// # async fn example() -> hallpass::Result<()> {
+/// use hallpass::WebAuth;
+/// use hallpass::testing::{TestBrowser, TestProvider};
+///
+/// let provider = TestProvider::start().await;
+/// let credentials = WebAuth::new(provider.issuer(), provider.client_id())
+///     .audience("https://api.acme.com")
+///     .scope("openid profile read:messages")
+///     .ephemeral_port()
+///     .browser(TestBrowser::new())
+///     .start()
+///     .await?;
+/// assert!(credentials.has_scope("read:messages"));
+/// assert_eq!(credentials.user().and_then(|user| user.email()).as_deref(), None, "the scope email was not asked for");
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct WebAuth {
+    pub(super) application: Application,
+    pub(super) parameters: Arc<Parameters>,
+    pub(super) redirect_uri: Option<Arc<str>>,
+    pub(super) timeout: Duration,
+    #[cfg(feature = "loopback")]
+    pub(super) browser: Arc<dyn DynBrowser>,
+    #[cfg(feature = "loopback")]
+    pub(super) address: LoopbackAddress,
+    #[cfg(feature = "loopback")]
+    pub(super) page: CallbackPage,
+}
+
+impl Application {
+    /// A login in the browser for this application.
+    #[must_use]
+    pub fn web_auth(&self) -> WebAuth {
+        WebAuth {
+            application: self.clone(),
+            parameters: Arc::default(),
+            redirect_uri: None,
+            timeout: Duration::from_secs(5 * 60),
+            #[cfg(feature = "loopback")]
+            browser: Arc::new(SystemBrowser::new()),
+            #[cfg(feature = "loopback")]
+            address: LoopbackAddress::default(),
+            #[cfg(feature = "loopback")]
+            page: CallbackPage::new(),
+        }
+    }
+}
+
+impl From<Application> for WebAuth {
+    fn from(application: Application) -> Self {
+        application.web_auth()
+    }
+}
+
+impl WebAuth {
+    /// `domain` is an Auth0 domain such as `acme.eu.auth0.com`, a custom domain, or the absolute URL of an OpenID Connect
+    /// issuer; `client_id` is what the provider calls this program. Whatever else belongs to the application, such as a
+    /// client secret or a proxy, is set on [`Application`], which has `web_auth()`.
+    pub fn new(domain: impl Into<String>, client_id: impl Into<String>) -> Self {
+        Application::new(domain, client_id).web_auth()
+    }
+
+    /// The application that the login is for.
+    #[must_use]
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
+    /// What the login asks for, separated by spaces; replaces the default. `openid` for an ID token, `offline_access` for a
+    /// refresh token, and the API's own, such as `read:messages`.
+    #[must_use]
+    pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.parameters).scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self
+    }
+
+    /// The identifier of the API that the access token is for, as registered at Auth0. Without one the token is opaque, and
+    /// the API answers 401.
+    #[must_use]
+    pub fn audience(self, identifier: impl Into<String>) -> Self {
+        self.parameter("audience", identifier)
+    }
+
+    /// The identity source at Auth0, such as `google-oauth2`, which skips the page that offers all of them.
+    #[must_use]
+    pub fn connection(self, name: impl Into<String>) -> Self {
+        self.parameter("connection", name)
+    }
+
+    /// Scopes for the identity source itself, at Auth0, separated by commas.
+    #[must_use]
+    pub fn connection_scope(self, scope: impl Into<String>) -> Self {
+        self.parameter("connection_scope", scope)
+    }
+
+    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
+    #[must_use]
+    pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.parameters).organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
+        self
+    }
+
+    /// The URL of an invitation that Auth0 has sent: its invitation and its organization.
+    #[must_use]
+    pub fn invitation(mut self, url: impl AsRef<str>) -> Self {
+        let parsed = Url::parse(url.as_ref()).ok();
+        let find = |name: &str| {
+            parsed.as_ref().and_then(|url| url.query_pairs().find(|pair| pair.0 == name).map(|pair| pair.1.into_owned()))
+        };
+        match (find("invitation"), find("organization")) {
+            (Some(invitation), Some(organization)) => self.parameter("invitation", invitation).organization(organization),
+            _ => {
+                Arc::make_mut(&mut self.parameters).refuse("the invitation's URL has no invitation and organization in its query");
+                self
+            }
+        }
+    }
+
+    /// Whom the login page suggests: an email address or a user name.
+    #[must_use]
+    pub fn login_hint(self, hint: impl Into<String>) -> Self {
+        self.parameter("login_hint", hint)
+    }
+
+    /// `login` to ask again in any case, `consent`, `select_account`, or `none` to ask nothing (OpenID Connect Core 1.0,
+    /// section 3.1.2.1).
+    #[must_use]
+    pub fn prompt(self, prompt: impl Into<String>) -> Self {
+        self.parameter("prompt", prompt)
+    }
+
+    /// `signup` to show the form for new users first, at Auth0.
+    #[must_use]
+    pub fn screen_hint(self, hint: impl Into<String>) -> Self {
+        self.parameter("screen_hint", hint)
+    }
+
+    /// How long ago the person may have proved who they are; the ID token has to say when that was.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        Arc::make_mut(&mut self.parameters).max_age = Some(age);
+        self
+    }
+
+    /// The languages of the login page, best first, separated by spaces: `de en`.
+    #[must_use]
+    pub fn ui_locales(self, tags: impl Into<String>) -> Self {
+        self.parameter("ui_locales", tags)
+    }
+
+    /// How strongly the person has to prove who they are, best first, separated by spaces.
+    #[must_use]
+    pub fn acr_values(self, values: impl Into<String>) -> Self {
+        self.parameter("acr_values", values)
+    }
+
+    /// The API that the access token is for, as an absolute URI, at providers that follow RFC 8707.
+    #[must_use]
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        self.parameter("resource", uri)
+    }
+
+    /// Any other parameter of the authorization request. What protects the login cannot be set.
+    #[must_use]
+    pub fn parameter(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.parameters).set(name.as_ref(), value.into());
+        self
+    }
+
+    /// Where the provider sends the browser back to, exactly as registered. `begin` takes any https URL, a private
+    /// scheme such as `com.acme.app:/callback`, or http on loopback; `start` needs the latter, with its port.
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: impl AsRef<str>) -> Self {
+        self.redirect_uri = Some(uri.as_ref().into());
+        self
+    }
+
+    /// Other ports than 21965 to 21967 for `http://127.0.0.1:{port}/callback`, tried in this order.
+    #[cfg(feature = "loopback")]
+    #[must_use]
+    pub fn redirect_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.address = self.address.ports(ports);
+        self
+    }
+
+    /// Any free port, for providers that follow RFC 8252, section 7.3: they "MUST allow any port to be specified at the time
+    /// of the request for loopback IP redirect URIs". Auth0 does not.
+    #[cfg(feature = "loopback")]
+    #[must_use]
+    pub fn ephemeral_port(self) -> Self {
+        self.redirect_ports([0])
+    }
+
+    /// `http://localhost:{port}/callback`, for providers that register nothing else. It is listened on at 127.0.0.1 and `[::1]`,
+    /// since the browser decides which of them it means.
+    #[cfg(feature = "loopback")]
+    #[must_use]
+    pub fn localhost(mut self) -> Self {
+        self.address = self.address.host(LoopbackHost::Localhost);
+        self
+    }
+
+    /// The callback URLs that `start` may use: register each of them at the provider.
+    ///
+    /// ```
+    /// let urls = hallpass::WebAuth::new("acme.eu.auth0.com", "CLIENT_ID").callback_urls()?;
+    /// assert_eq!(urls[0], "http://127.0.0.1:21965/callback");
+    /// # Ok::<(), hallpass::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Configuration` when a [`redirect_uri`](Self::redirect_uri) is set that is not on loopback.
+    #[cfg(feature = "loopback")]
+    pub fn callback_urls(&self) -> Result<Vec<String>> {
+        Ok(self.loopback_address()?.redirect_uris().collect())
+    }
+
+    /// What shows the login to the person, instead of the system's browser.
+    #[cfg(feature = "loopback")]
+    #[must_use]
+    pub fn browser(mut self, browser: impl Browser) -> Self {
+        self.browser = Arc::new(browser);
+        self
+    }
+
+    /// How long the person may take. Five minutes unless set.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The page that the browser shows when the login is over.
+    #[cfg(feature = "loopback")]
+    #[must_use]
+    pub fn callback_page(mut self, page: CallbackPage) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl fmt::Debug for WebAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebAuth")
+            .field("application", &self.application)
+            .field("scope", &self.parameters.scope)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
