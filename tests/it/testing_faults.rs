@@ -138,7 +138,6 @@ async fn an_answer_is_raw_or_slow_or_huge_or_never() {
     assert!(never.unwrap_err().is_timeout());
 }
 
-/// B12
 #[tokio::test]
 async fn a_small_answer_unpacks_to_a_huge_one() {
     let provider = TestProvider::start().await;
@@ -182,7 +181,6 @@ async fn parameters_of_the_callback_are_altered() {
     assert_eq!(provider.count(Endpoint::Callback), 2);
 }
 
-/// C1, C2, C33
 #[tokio::test]
 async fn an_id_token_is_signed_by_whom_it_should_not() {
     let provider = TestProvider::start().await;
@@ -218,7 +216,6 @@ async fn an_id_token_is_signed_by_whom_it_should_not() {
     assert!(decode::<Value>(&confused, &secret, &validation(Algorithm::HS256)).is_ok());
 }
 
-/// C2
 #[tokio::test]
 async fn the_pem_of_a_public_key_is_the_public_key() {
     let provider = TestProvider::start().await;

@@ -144,7 +144,6 @@ async fn a_login_without_pkce_is_refused() {
     assert_eq!(parameter(&callback, "error").as_deref(), Some("invalid_request"));
 }
 
-/// A24
 #[tokio::test]
 async fn an_unknown_callback_is_an_error_page_and_no_redirect() {
     let provider = TestProvider::start().await;
@@ -393,7 +392,6 @@ async fn an_application_gets_a_token_for_itself_with_its_secret() {
     assert_eq!((wrong.0, text(&wrong.1, "error")), (401, "access_denied"));
 }
 
-/// B28
 #[tokio::test]
 async fn a_secret_that_was_not_form_encoded_is_another_secret() {
     let client = TestClient::confidential("client %&+-_.!~*'()", "a:secret+");
