@@ -343,10 +343,11 @@ async fn a_pasted_callback_ends_the_login_and_one_of_another_login_does_not() {
     let auth = web_auth(&provider).browser(browser);
     let task = tokio::spawn(async move { auth.start().await });
     let printed = tokio::task::spawn_blocking(move || {
-        let lines = io::BufRead::lines(BufReader::new(screen));
-        lines.map_while(io::Result::ok).find(|line| line.starts_with("http")).unwrap()
+        let mut lines = io::BufRead::lines(BufReader::new(screen)).map_while(io::Result::ok);
+        (lines.find(|line| line.starts_with("http")).unwrap(), lines)
     });
-    let url = Url::parse(&timeout(SOON, printed).await.unwrap().unwrap()).unwrap();
+    let (url, _screen) = timeout(SOON, printed).await.unwrap().unwrap();
+    let url = Url::parse(&url).unwrap();
     let callback = visit(&url).await;
     writeln!(person, "http://127.0.0.1/callback?code=forged&state=forged").unwrap();
     writeln!(person, "what is this?").unwrap();
