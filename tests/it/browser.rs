@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -81,8 +80,8 @@ async fn nothing_but_web_pages_is_opened_or_printed() {
 
 #[tokio::test]
 async fn a_closure_is_a_browser() {
-    fn opened(browser: impl Browser) -> impl Future<Output = Result<()>> + Send {
-        async move { browser.open(&login()).await }
+    async fn opened(browser: impl Browser) -> Result<()> {
+        browser.open(&login()).await
     }
     let seen = Arc::new(Mutex::new(None));
     let keep = Arc::clone(&seen);

@@ -200,13 +200,13 @@ async fn of_two_right_callbacks_at_once_one_wins() {
     let gate = provider.hold(Endpoint::Token);
     let mut streams = [login.ask(&login.target()).await, login.ask(&second[url::Position::BeforePath..]).await];
     let [one, two] = &mut streams;
-    let (loser, mut winner) = tokio::select! {
+    let (loser, winner) = tokio::select! {
         answer = read_all(one) => (answer, two),
         answer = read_all(two) => (answer, one),
     };
     assert_eq!(status(&loser), 400);
     gate.release();
-    assert_eq!(status(&read_all(&mut winner).await), 303);
+    assert_eq!(status(&read_all(winner).await), 303);
     assert!(login.ended().await.is_ok());
     assert_eq!(provider.count(Endpoint::Token), 1);
 }
