@@ -58,7 +58,12 @@ impl Login {
 
     /// Comes back as the browser does, and follows where it is sent on to.
     async fn come_back(&self) -> String {
-        let redirect = self.get(&self.target()).await;
+        self.sent_on(self.ask(&self.target()).await).await
+    }
+
+    /// Follows where a browser that came back is sent on to.
+    async fn sent_on(&self, mut browser: TcpStream) -> String {
+        let redirect = read_all(&mut browser).await;
         assert_eq!(status(&redirect), 303, "{redirect}");
         let location = redirect.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
         assert!(!location.contains('?'), "{location}");
@@ -217,11 +222,11 @@ async fn the_page_says_done_only_after_the_id_token_was_verified() {
     let provider = TestProvider::start().await;
     let login = Login::begin(web_auth(&provider).callback_page(CallbackPage::new().name("Acme"))).await;
     let gate = provider.hold(Endpoint::Jwks);
-    let stream = login.ask(&login.target()).await;
+    let browser = login.ask(&login.target()).await;
     timeout(SOON, gate.reached(1)).await.unwrap();
-    assert_eq!(stream.try_read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(browser.try_read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     gate.release();
-    assert!(login.come_back().await.contains("<title>You are logged in – Acme</title>"));
+    assert!(login.sent_on(browser).await.contains("<title>You are logged in – Acme</title>"));
     assert!(login.ended().await.is_ok());
     assert_eq!(provider.count(Endpoint::Token), 1);
 }
@@ -343,10 +348,11 @@ async fn a_pasted_callback_ends_the_login_and_one_of_another_login_does_not() {
     let auth = web_auth(&provider).browser(browser);
     let task = tokio::spawn(async move { auth.start().await });
     let printed = tokio::task::spawn_blocking(move || {
-        let lines = io::BufRead::lines(BufReader::new(screen));
-        lines.map_while(io::Result::ok).find(|line| line.starts_with("http")).unwrap()
+        let mut lines = io::BufRead::lines(BufReader::new(screen)).map_while(io::Result::ok);
+        (lines.find(|line| line.starts_with("http")).unwrap(), lines)
     });
-    let url = Url::parse(&timeout(SOON, printed).await.unwrap().unwrap()).unwrap();
+    let (url, _screen) = timeout(SOON, printed).await.unwrap().unwrap();
+    let url = Url::parse(&url).unwrap();
     let callback = visit(&url).await;
     writeln!(person, "http://127.0.0.1/callback?code=forged&state=forged").unwrap();
     writeln!(person, "what is this?").unwrap();

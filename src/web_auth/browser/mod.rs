@@ -70,6 +70,7 @@ pub(crate) mod dynamic {
 
     use super::{Browser, Future, Result, Url, only_web_pages};
 
+    #[cfg_attr(not(feature = "loopback"), expect(dead_code, reason = "only a whole login opens a browser"))]
     pub(crate) trait DynBrowser: Send + Sync {
         fn open<'a>(&'a self, url: &'a Url) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
         fn pasted<'a>(&'a self) -> Pin<Box<dyn Future<Output = Result<String>> + Send + 'a>>;
