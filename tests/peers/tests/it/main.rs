@@ -1,4 +1,5 @@
 //! One binary for all tests against real peers.
+
 mod browser_login;
 mod browser_logout;
 mod lying_provider;
