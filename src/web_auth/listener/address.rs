@@ -20,7 +20,7 @@ pub(crate) struct LoopbackAddress {
 
 /// The three names of this machine that RFC 8252 (sections 7.3 and 8.3) knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LoopbackHost {
+pub(crate) enum LoopbackHost {
     V4,
     V6,
     /// For providers that register nothing else. The browser decides which family it means, so both are listened on.
@@ -53,6 +53,18 @@ impl LoopbackAddress {
         let path_and_query = uri[url::Position::BeforePath..].to_owned();
         let verbatim = (port != 0).then(|| verbatim.to_owned());
         Ok(Self { host, ports: vec![port], path_and_query, verbatim })
+    }
+
+    #[must_use]
+    pub(crate) fn host(mut self, host: LoopbackHost) -> Self {
+        self.verbatim = None;
+        self.host = host;
+        self
+    }
+
+    /// Every URI that this address may become, to be registered at the provider.
+    pub(crate) fn redirect_uris(&self) -> impl Iterator<Item = String> {
+        self.ports.iter().map(|port| self.redirect_uri(*port))
     }
 
     /// Tried in this order; 0 is any port that is free.

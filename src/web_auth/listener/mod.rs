@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 
-pub(crate) use self::address::LoopbackAddress;
+pub(crate) use self::address::{LoopbackAddress, LoopbackHost};
 pub(crate) use self::arrival::Arrival;
 use self::connection::{Held, Served, Site, refuse, send_on, serve};
 use self::connections::Connections;
