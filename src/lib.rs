@@ -60,6 +60,7 @@ mod origin;
 mod provider;
 mod secret;
 mod step_up;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;

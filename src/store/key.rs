@@ -1,0 +1,58 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::crypto;
+
+/// Whose credentials a record holds: the issuer, the application there, and which of its sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RecordKey(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Parts {
+    issuer: String,
+    client_id: String,
+    session: String,
+    id: String,
+}
+
+impl RecordKey {
+    /// `session` tells the sessions of one program apart; it is empty where there is one only.
+    #[must_use]
+    pub fn new(issuer: &str, client_id: &str, session: &str) -> Self {
+        // Each part with its length before it, so that no two keys run together.
+        let mut text = Vec::new();
+        for part in [issuer, client_id, session] {
+            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            text.extend_from_slice(part.as_bytes());
+        }
+        let mut id = String::with_capacity(64);
+        for byte in crypto::sha256(&text) {
+            write!(id, "{byte:02x}").expect("a String takes everything");
+        }
+        Self(Arc::new(Parts { issuer: issuer.to_owned(), client_id: client_id.to_owned(), session: session.to_owned(), id }))
+    }
+
+    /// The issuer or domain, as the program names it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// What the provider calls the program.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.0.client_id
+    }
+
+    /// Which of the program's sessions; empty where there is one only.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.0.session
+    }
+
+    /// All of it as 64 hexadecimal digits, the same on every machine: fit for a file's name or a database's key.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+}

@@ -1,0 +1,88 @@
+//! Where credentials are kept between two starts of a program, and between its processes.
+
+mod key;
+mod lock;
+mod memory;
+mod record;
+
+pub use key::RecordKey;
+pub use lock::Lock;
+pub use memory::Memory;
+pub use record::Record;
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// Where credentials are kept: one record for each session. Any place that can replace a value only if it is still the
+/// one that was read makes a store.
+///
+/// Calls for different keys may run at once, and so may calls for one key. `testing::store_contract` is the suite that a
+/// store has to pass.
+pub trait CredentialsStore: Send + Sync + 'static {
+    /// The record, as it was last saved.
+    ///
+    /// # Errors
+    /// `Store`. A record that cannot be read is left as it is.
+    fn load(&self, key: &RecordKey) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// Puts `record` in the place of the one whose generation is `expected`, or where there is none if that is `None`, in
+    /// one step: a crash leaves the old one or the new one. `false`: somebody else was first, and nothing was changed.
+    ///
+    /// # Errors
+    /// `Store`.
+    fn save(&self, key: &RecordKey, expected: Option<u64>, record: &Record) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes the record, if there is one.
+    ///
+    /// # Errors
+    /// `Store`.
+    fn remove(&self, key: &RecordKey) -> impl Future<Output = Result<()>> + Send;
+
+    /// Exclusive use of the record among all who share the store, until the lock is dropped. Waits no longer than `wait`.
+    /// By default that is among the users of this process, whatever their store: right where no other process has it.
+    ///
+    /// # Errors
+    /// `Store` when the time is over.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up waiting; nothing stays locked.
+    fn lock(&self, key: &RecordKey, wait: Duration) -> impl Future<Output = Result<Lock>> + Send {
+        Lock::within_this_process(key.clone(), wait)
+    }
+}
+
+/// The trait as an object.
+pub(crate) mod dynamic {
+    use std::pin::Pin;
+
+    use super::{CredentialsStore, Duration, Future, Lock, Record, RecordKey, Result};
+
+    type Promised<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+    pub(crate) trait DynCredentialsStore: Send + Sync {
+        fn load<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, Option<Record>>;
+        fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool>;
+        fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()>;
+        fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock>;
+    }
+
+    impl<T: CredentialsStore> DynCredentialsStore for T {
+        fn load<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, Option<Record>> {
+            Box::pin(CredentialsStore::load(self, key))
+        }
+
+        fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool> {
+            Box::pin(CredentialsStore::save(self, key, expected, record))
+        }
+
+        fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()> {
+            Box::pin(CredentialsStore::remove(self, key))
+        }
+
+        fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock> {
+            Box::pin(CredentialsStore::lock(self, key, wait))
+        }
+    }
+}

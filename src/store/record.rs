@@ -1,0 +1,65 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a store keeps: bytes that say which format and which generation they are. They hold tokens, so a store that
+/// others can read has to seal them; `Debug` shows none, and they are wiped on drop.
+#[derive(Clone)]
+pub struct Record {
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Record {
+    pub(crate) fn new(generation: u64, content: &[u8]) -> Self {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(HEAD + content.len()));
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&generation.to_be_bytes());
+        bytes.extend_from_slice(content);
+        Self { bytes }
+    }
+
+    /// A record as [`as_bytes`](Self::as_bytes) gave it.
+    ///
+    /// # Errors
+    /// `Store` when the bytes are cut off, no record, or one of a newer release.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let bytes = Zeroizing::new(bytes);
+        let refused = |why: &str| Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
+        if bytes.len() < HEAD || bytes[..4] != MAGIC[..4] {
+            return Err(refused("they are cut off, or were not stored by this library"));
+        }
+        if bytes[4] != MAGIC[4] {
+            return Err(refused("a newer release of this library stored them"));
+        }
+        Ok(Self { bytes })
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Which of the records of a key it is. Every newer one has a higher number.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        let bytes = self.bytes[MAGIC.len()..HEAD].try_into();
+        u64::from_be_bytes(bytes.unwrap_or_default())
+    }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.bytes[HEAD..]
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("generation", &self.generation()).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+/// The format's name and version.
+const MAGIC: &[u8; 5] = b"hlps\x01";
+const HEAD: usize = MAGIC.len() + 8;
