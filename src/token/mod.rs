@@ -4,10 +4,12 @@ mod renewal;
 mod response;
 mod revocation;
 
+pub(crate) use renewal::{Target, no_refresh_token};
 use response::TokenResponse;
 
 use std::sync::Arc;
 
+use crate::access_token::AccessToken;
 use crate::application::Application;
 use crate::credentials::{Credentials, Parts};
 use crate::endpoint;
@@ -35,7 +37,7 @@ pub(crate) async fn redeem_code(
         Form::new("authorization_code").with("code", code).with("redirect_uri", redirect_uri).with("code_verifier", code_verifier);
     let response = request(application, metadata, form).await?;
     let id_token = match response.id_token() {
-        Some(text) => Some(verify_id_token(application, metadata, text, &response, asked.flow).await?),
+        Some(text) => Some(verify_id_token(application, metadata, text, &response.access_token, asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
         None => {
             return Err(Error::new(
@@ -44,7 +46,7 @@ pub(crate) async fn redeem_code(
             ));
         }
     };
-    Ok(credentials(application, metadata, response, id_token, None, Arc::clone(asked.scope)))
+    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope)))
 }
 
 async fn request(application: &Application, metadata: &Metadata, form: Form) -> Result<TokenResponse> {
@@ -56,7 +58,7 @@ async fn verify_id_token(
     application: &Application,
     metadata: &Metadata,
     text: &Secret,
-    response: &TokenResponse,
+    access_token: &AccessToken,
     flow: Flow<'_>,
 ) -> Result<IdToken> {
     let expected = Expected {
@@ -65,7 +67,7 @@ async fn verify_id_token(
         algorithms: metadata.id_token_algorithms.as_deref(),
         client_id: application.client_id(),
         client_secret: application.hs256_secret(),
-        access_token: response.access_token.expose(),
+        access_token: access_token.expose(),
         now: application.time().now(),
         leeway: application.allowed_leeway(),
         flow,
@@ -78,7 +80,6 @@ fn credentials(
     metadata: &Metadata,
     response: TokenResponse,
     id_token: Option<IdToken>,
-    id_token_refusal: Option<Error>,
     requested_scope: Arc<str>,
 ) -> Credentials {
     Credentials::new(Parts {
@@ -87,7 +88,7 @@ fn credentials(
         access_token: response.access_token,
         refresh_token: response.refresh_token,
         id_token,
-        id_token_refusal,
+        id_token_refusal: None,
         scope: response.scope,
         requested_scope,
     })

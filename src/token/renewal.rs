@@ -4,9 +4,24 @@ use crate::application::Application;
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
-use crate::provider::Flow;
+use crate::provider::{Flow, IdToken, Metadata};
 use crate::secret::Secret;
 use crate::token::{credentials, request, verify_id_token};
+
+/// What a redeemed refresh token gave: to be saved before its ID token is looked at.
+pub(crate) struct Renewed {
+    /// With the new tokens, and the ID token of before.
+    pub(crate) credentials: Credentials,
+    metadata: Arc<Metadata>,
+    unverified: Option<Secret>,
+}
+
+/// For which API, and with which part of what was granted; neither to have the same as before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Target<'a> {
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) scope: Option<&'a str>,
+}
 
 impl Application {
     /// New credentials for a refresh token (RFC 6749, section 6). Keep what comes back at once: the refresh token may be
@@ -19,7 +34,8 @@ impl Application {
     /// # Cancel safety
     /// Not to be dropped: the refresh token may be spent and its successor lost.
     pub async fn renew(&self, refresh_token: &Secret) -> Result<Credentials> {
-        self.redeem_refresh_token(refresh_token, None).await
+        let renewed = self.redeem_refresh_token(refresh_token, None, Target::default()).await?;
+        Ok(self.verify_renewed(renewed).await)
     }
 
     /// New credentials for old ones, by their refresh token: the same person, the same scope. A renewal that brings no
@@ -32,34 +48,48 @@ impl Application {
     /// # Cancel safety
     /// As [`renew`](Self::renew).
     pub async fn renew_credentials(&self, old: &Credentials) -> Result<Credentials> {
-        let Some(refresh_token) = old.refresh_token() else {
-            return Err(Error::new(
-                ErrorKind::LoginRequired,
-                "there is no refresh token, so a person has to log in; ask for the scope offline_access to get one",
-            ));
-        };
-        self.redeem_refresh_token(refresh_token, Some(old)).await
+        let refresh_token = old.refresh_token().ok_or_else(no_refresh_token)?;
+        let renewed = self.redeem_refresh_token(refresh_token, Some(old), Target::default()).await?;
+        Ok(self.verify_renewed(renewed).await)
     }
 
-    async fn redeem_refresh_token(&self, refresh_token: &Secret, old: Option<&Credentials>) -> Result<Credentials> {
+    pub(crate) async fn redeem_refresh_token(
+        &self,
+        refresh_token: &Secret,
+        old: Option<&Credentials>,
+        target: Target<'_>,
+    ) -> Result<Renewed> {
         let metadata = self.provider().metadata().await?;
         if let Some(old) = old {
             self.owns(old, &metadata.issuer)?;
         }
-        let form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
+        let mut form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
+        for (name, value) in [("audience", target.audience), ("scope", target.scope)] {
+            if let Some(value) = value {
+                form.push(name, value);
+            }
+        }
         let mut response = request(self, &metadata, form).await.map_err(login_required)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
-        let previous = old.and_then(Credentials::id_token);
-        let (id_token, refusal) = match response.id_token() {
-            None => (previous.cloned(), None),
-            Some(text) => match verify_id_token(self, &metadata, text, &response, Flow::Refresh { previous }).await {
-                Ok(id_token) => (Some(id_token), None),
-                Err(refusal) => (previous.cloned(), Some(refusal)),
-            },
+        let unverified = response.id_token().cloned();
+        let previous = old.and_then(Credentials::id_token).cloned();
+        let requested_scope = match (target.scope, old) {
+            (Some(scope), _) => Arc::from(scope),
+            (None, Some(old)) => Arc::clone(&old.parts().requested_scope),
+            (None, None) => Arc::from(""),
         };
-        let requested_scope = old.map_or_else(|| Arc::from(""), |old| Arc::clone(&old.parts().requested_scope));
-        Ok(credentials(self, &metadata, response, id_token, refusal, requested_scope))
+        let credentials = credentials(self, &metadata, response, previous, requested_scope);
+        Ok(Renewed { credentials, metadata, unverified })
+    }
+
+    /// The credentials with their new ID token, if it is good.
+    pub(crate) async fn verify_renewed(&self, renewed: Renewed) -> Credentials {
+        let Renewed { credentials, metadata, unverified } = renewed;
+        let Some(text) = unverified else { return credentials };
+        let flow = Flow::Refresh { previous: credentials.id_token() };
+        let verdict = verify_id_token(self, &metadata, &text, credentials.access_token(), flow).await;
+        credentials.with_id_token_verdict(verdict)
     }
 
     /// Tokens of one issuer are never sent to another, nor presented by another application.
@@ -71,13 +101,32 @@ impl Application {
     }
 }
 
+impl Credentials {
+    fn with_id_token_verdict(&self, verdict: Result<IdToken>) -> Self {
+        let mut parts = self.parts().clone();
+        match verdict {
+            Ok(id_token) => parts.id_token = Some(id_token),
+            Err(refusal) => parts.id_token_refusal = Some(refusal),
+        }
+        Self::new(parts)
+    }
+}
+
+pub(crate) fn no_refresh_token() -> Error {
+    Error::new(
+        ErrorKind::LoginRequired,
+        "there is no refresh token, so a person has to log in; ask for the scope offline_access to get one",
+    )
+}
+
 /// A refresh token that the provider does not know any more is no failure of the program: a person has to log in.
 fn login_required(error: Error) -> Error {
     match error.server_error() {
-        Some(server) if server.code() == "invalid_grant" => {
-            Error::new(ErrorKind::LoginRequired, "the refresh token is spent, expired or revoked, so a person has to log in again")
-                .with_source(error)
-        }
+        Some(server) if server.code() == "invalid_grant" => Error::new(
+            ErrorKind::LoginRequired,
+            "the refresh token is spent, expired or revoked, so a person has to log in again",
+        )
+        .with_source(error),
         _ => error,
     }
 }
