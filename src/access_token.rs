@@ -58,6 +58,10 @@ impl AccessToken {
         Some(Self { header, token_type, expires_at })
     }
 
+    pub(crate) fn expiry(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
     /// The value of the `Authorization` header, marked sensitive. Cloning it copies nothing.
     #[must_use]
     pub fn header_value(&self) -> &HeaderValue {

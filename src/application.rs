@@ -122,6 +122,11 @@ impl Application {
         &self.settings.client_id
     }
 
+    /// The domain or issuer as the program names it.
+    pub(crate) fn domain(&self) -> &str {
+        &self.settings.domain
+    }
+
     pub(crate) fn shared_client_id(&self) -> &Arc<str> {
         &self.settings.client_id
     }

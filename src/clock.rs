@@ -35,6 +35,9 @@ impl Clock {
 pub(crate) struct Timestamp(i64);
 
 impl Timestamp {
+    /// Later than anything.
+    pub(crate) const END: Self = Self(YEAR_9999);
+
     pub(crate) fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000)).clamped()
     }

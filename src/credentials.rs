@@ -5,7 +5,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::access_token::{AccessToken, TokenType};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Claims, IdToken};
 use crate::secret::Secret;
 use crate::token_source::TokenSource;
@@ -108,6 +108,20 @@ impl Credentials {
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.0.client_id
+    }
+}
+
+impl Error {
+    /// The credentials that were obtained, when only storing them failed: keep them, or the login is lost with the process.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.attachment()
+    }
+
+    /// A store's error, with what it could not store.
+    pub(crate) fn rescuing(self, credentials: &Credentials) -> Self {
+        let message = "the credentials could not be stored; this error holds them, and this process keeps them and tries again";
+        Self::new(ErrorKind::Store, message).with_source(self).with_attachment(credentials.clone())
     }
 }
 

@@ -29,7 +29,7 @@ impl Application {
     /// [`Credentials::id_token_refusal`] says why.
     ///
     /// # Errors
-    /// `LoginRequired` when the refresh token is dead; `Server`, `InvalidResponse`, `Network`, `TimedOut`, `Discovery`.
+    /// `LoginRequired` when the refresh token is dead; `Ambiguous` when the answer was lost; `Server`, `InvalidResponse`, `Network`, `TimedOut`, `Discovery`.
     ///
     /// # Cancel safety
     /// Not to be dropped: the refresh token may be spent and its successor lost.
@@ -69,7 +69,7 @@ impl Application {
                 form.push(name, value);
             }
         }
-        let mut response = request(self, &metadata, form).await.map_err(login_required)?;
+        let mut response = request(self, &metadata, form).await.map_err(renewal_failure)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
         let unverified = response.id_token().cloned();
@@ -119,14 +119,15 @@ pub(crate) fn no_refresh_token() -> Error {
     )
 }
 
-/// A refresh token that the provider does not know any more is no failure of the program: a person has to log in.
-fn login_required(error: Error) -> Error {
-    match error.server_error() {
-        Some(server) if server.code() == "invalid_grant" => Error::new(
-            ErrorKind::LoginRequired,
-            "the refresh token is spent, expired or revoked, so a person has to log in again",
-        )
-        .with_source(error),
-        _ => error,
+/// What a failed renewal means for the refresh token: dead, perhaps spent, or as good as before.
+fn renewal_failure(error: Error) -> Error {
+    if error.server_error().is_some_and(|server| server.code() == "invalid_grant") {
+        let message = "the refresh token is spent, expired or revoked, so a person has to log in again";
+        return Error::new(ErrorKind::LoginRequired, message).with_source(error);
     }
+    if matches!(error.kind(), ErrorKind::Network | ErrorKind::TimedOut) && !error.is_connect() {
+        let message = "the answer to the renewal was lost, so the refresh token may be spent";
+        return Error::new(ErrorKind::Ambiguous, message).with_source(error);
+    }
+    error
 }

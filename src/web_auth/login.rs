@@ -76,6 +76,13 @@ impl WebAuth {
         self.redeem(login, &metadata, callback).await
     }
 
+    /// Whether a login would ask for nothing that these do not grant.
+    #[cfg(feature = "loopback")]
+    pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
+        let asked_before = &credentials.parts().requested_scope;
+        self.parameters.scope.split(' ').all(|scope| credentials.has_scope(scope) || token::holds_scope(asked_before, scope))
+    }
+
     fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
         let Parameters { scope, max_age, organization, .. } = &*self.parameters;
         let secrets = LoginSecrets::generate()?;

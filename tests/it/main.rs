@@ -10,6 +10,7 @@ mod cases;
 mod counted_source;
 mod listener;
 mod login;
+mod manager;
 mod scripted_api;
 mod testing_faults;
 mod testing_provider;

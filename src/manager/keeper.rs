@@ -1,0 +1,329 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access_token::AccessToken;
+use crate::credentials::Credentials;
+use crate::error::{Error, Result};
+use crate::manager::content::{Content, Wanted};
+use crate::manager::renewal::Renewal;
+use crate::manager::session::{Ready, Session};
+use crate::manager::sessions::Sessions;
+use crate::manager::settings::Settings;
+use crate::provider::Claims;
+use crate::store::dynamic::DynCredentialsStore;
+use crate::store::{CredentialsStore, RecordKey};
+use crate::token_source::TokenSource;
+use crate::web_auth::builder::WebAuth;
+
+/// Keeps a login: its credentials are stored, renewed when they end, once however many ask, and never lost.
+///
+/// It is a [`TokenSource`], so an [`AuthorizedClient`](crate::AuthorizedClient) over it always has a valid token. Clones
+/// share everything. Each renewal runs on a task of its own, so whoever asked may be dropped at any time; a rotated refresh
+/// token is stored before anything else can fail.
+///
+/// # Defaults
+/// A token is renewed when it has less than 60 seconds left; up to a tenth of its life, 30 seconds at most, comes on top by
+/// chance, so that a fleet does not renew in step.
+///
+/// ```
+/// # async fn example() -> hallpass::Result<()> {
+/// use hallpass::store::Memory;
+/// use hallpass::testing::{Endpoint, TestBrowser, TestProvider};
+/// use hallpass::{CredentialsManager, WebAuth};
+///
+/// let provider = TestProvider::start().await;
+/// let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid offline_access");
+/// let session = CredentialsManager::new(auth.ephemeral_port().browser(TestBrowser::new()), Memory::new());
+///
+/// session.login_if_needed().await?; // opens the browser the first time only
+/// session.login_if_needed().await?;
+/// assert_eq!(provider.count(Endpoint::Authorize), 1);
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct CredentialsManager {
+    auth: WebAuth,
+    store: Arc<dyn DynCredentialsStore>,
+    sessions: Arc<Sessions>,
+    session: Arc<Session>,
+    settings: Settings,
+}
+
+impl CredentialsManager {
+    /// The credentials of one login, kept in `store`. Nothing is read before they are needed.
+    pub fn new(auth: impl Into<WebAuth>, store: impl CredentialsStore) -> Self {
+        let auth = auth.into();
+        let key = RecordKey::new(auth.application().domain(), auth.application().client_id(), "");
+        let (sessions, settings) = (Arc::<Sessions>::default(), Settings::default());
+        let session = sessions.get(key, settings.most_sessions, auth.application().time().now());
+        Self { auth, store: Arc::new(store), sessions, session, settings }
+    }
+
+    /// Another session of the same program and store: one for each user of a web back end, say. `key` is any text that tells
+    /// them apart, such as the id in a session cookie.
+    #[must_use]
+    pub fn session(&self, key: impl AsRef<str>) -> Self {
+        let application = self.auth.application();
+        let key = RecordKey::new(application.domain(), application.client_id(), key.as_ref());
+        let session = self.sessions.get(key, self.settings.most_sessions, application.time().now());
+        Self { session, ..self.clone() }
+    }
+
+    /// How long an access token has to be valid at least when it is handed out. 60 seconds unless set.
+    #[must_use]
+    pub fn min_ttl(mut self, min_ttl: Duration) -> Self {
+        self.settings.min_ttl = min_ttl;
+        self
+    }
+
+    /// How long the provider takes a spent refresh token once more, as configured there. Unless set, one whose answer was
+    /// lost is never sent again.
+    #[must_use]
+    pub fn reuse_interval(mut self, interval: Duration) -> Self {
+        self.settings.reuse_interval = Some(interval);
+        self
+    }
+
+    /// How many sessions are held in memory; others are read from the store again. 10,000 unless set.
+    #[must_use]
+    pub fn most_sessions(mut self, sessions: usize) -> Self {
+        self.settings.most_sessions = sessions.max(1);
+        self
+    }
+
+    /// Called after each renewal by this process, when the credentials are stored.
+    #[must_use]
+    pub fn on_renewed(mut self, hook: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
+        self.settings.on_renewed = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called when a session has ended and only a login helps.
+    #[must_use]
+    pub fn on_lost(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.settings.on_lost = Some(Arc::new(hook));
+        self
+    }
+
+    /// What it logs in with.
+    #[must_use]
+    pub fn web_auth(&self) -> &WebAuth {
+        &self.auth
+    }
+
+    /// Valid credentials: the ones that are kept, or renewed ones.
+    ///
+    /// # Errors
+    /// `LoginRequired` when there are none, or they cannot be renewed; `Store` (with the new credentials in
+    /// [`Error::credentials`], when they could not be stored); `Ambiguous` when the answer to a renewal was lost;
+    /// `Configuration` when tokens live shorter than `min_ttl`, or the stored ones are another application's; and what a
+    /// renewal can end in: `Server`, `Discovery`, `Network`, `TimedOut`, `InvalidResponse`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the renewal goes on, and is stored.
+    pub async fn credentials(&self) -> Result<Credentials> {
+        self.obtain(Wanted::default(), None, false).await
+    }
+
+    /// Credentials for another API, by the same login: a multi-resource refresh token buys an access token for `audience`
+    /// with `scope`. They are kept and renewed like the login's own, and have no refresh token or ID token of their own.
+    ///
+    /// # Errors
+    /// As [`credentials`](Self::credentials).
+    ///
+    /// # Cancel safety
+    /// As [`credentials`](Self::credentials).
+    pub async fn credentials_for(&self, audience: &str, scope: &str) -> Result<Credentials> {
+        self.obtain(Wanted { audience: Some(audience.into()), scope: Some(scope.into()) }, None, false).await
+    }
+
+    /// New credentials, whether or not the old ones would still do.
+    ///
+    /// # Errors
+    /// As [`credentials`](Self::credentials).
+    ///
+    /// # Cancel safety
+    /// As [`credentials`](Self::credentials).
+    pub async fn renew(&self) -> Result<Credentials> {
+        self.obtain(Wanted::default(), None, true).await
+    }
+
+    /// Stores what a login gave, in the place of what was there.
+    ///
+    /// # Errors
+    /// `Store`; `Configuration` when the credentials are another application's.
+    ///
+    /// # Cancel safety
+    /// The old credentials or the new ones are stored.
+    pub async fn save(&self, credentials: &Credentials) -> Result<()> {
+        if credentials.client_id() != self.auth.application().client_id() {
+            return Err(Error::configuration(
+                "these credentials are another client id's; give each application a store of its own",
+            ));
+        }
+        loop {
+            let stored = self.store.load(&self.session.key).await?.map(|record| record.generation());
+            let now = self.auth.application().time().now();
+            let content = Content::of_login(credentials.clone(), now, stored)?;
+            match self.store.save(&self.session.key, stored, &content.to_record()).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.session.know(content, false, self.settings.min_ttl);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.session.know(content, true, self.settings.min_ttl);
+                    return Err(error.rescuing(credentials));
+                }
+            }
+        }
+    }
+
+    /// The credentials that are kept, if they can still be used or renewed and grant what is asked for; else a person logs
+    /// in, and what that gives is stored.
+    ///
+    /// # Errors
+    /// As [`credentials`](Self::credentials) and [`WebAuth::start`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends a login that is under way, and loses nothing that was stored.
+    #[cfg(feature = "loopback")]
+    pub async fn login_if_needed(&self) -> Result<Credentials> {
+        match self.credentials().await {
+            Ok(credentials) if self.auth.is_satisfied_by(&credentials) => return Ok(credentials),
+            Ok(_) => {}
+            Err(error) if error.is_login_required() => {}
+            Err(error) => return Err(error),
+        }
+        let credentials = self.auth.start().await?;
+        self.save(&credentials).await?;
+        Ok(credentials)
+    }
+
+    /// Whether the kept access token is valid for that long still. Nothing is renewed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn has_valid(&self, min_ttl: Duration) -> Result<bool> {
+        let now = self.auth.application().time().now();
+        Ok(self.content().await?.is_some_and(|content| Ready::of(&content.login, min_ttl).is_good(now)))
+    }
+
+    /// Whether there is a refresh token.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn can_renew(&self) -> Result<bool> {
+        Ok(self.content().await?.is_some_and(|content| content.refresh_token().is_some()))
+    }
+
+    /// Whether there are credentials that can be used or renewed, as far as is known without asking the provider.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn is_logged_in(&self) -> Result<bool> {
+        Ok(self.can_renew().await? || self.has_valid(Duration::ZERO).await?)
+    }
+
+    /// Who has logged in: the claims of the kept ID token.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn user(&self) -> Result<Option<Claims>> {
+        Ok(self.content().await?.and_then(|content| content.login.credentials.user().cloned()))
+    }
+
+    /// Forgets the credentials, here and in the store. The provider is not told: see [`revoke`](Self::revoke). A renewal that
+    /// is under way does not bring them back.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn clear(&self) -> Result<()> {
+        self.store.remove(&self.session.key).await?;
+        self.session.forget();
+        Ok(())
+    }
+
+    /// Makes the provider forget the refresh token, then forgets the credentials. When the provider cannot be reached, they
+    /// are kept, so that it can be tried again.
+    ///
+    /// # Errors
+    /// `Store`; `Discovery`, `Server`, `Network`, `TimedOut`.
+    pub async fn revoke(&self) -> Result<()> {
+        if let Some(refresh_token) = self.content().await?.as_ref().and_then(Content::refresh_token) {
+            self.auth.application().revoke(refresh_token).await?;
+        }
+        self.clear().await
+    }
+
+    /// Forgets the credentials, then ends the session in the person's browser.
+    ///
+    /// # Errors
+    /// `Store`; as [`WebAuth::logout`].
+    #[cfg(feature = "loopback")]
+    pub async fn logout(&self, logout: crate::web_auth::Logout) -> Result<()> {
+        let content = self.content().await?;
+        self.clear().await?;
+        let logout = match content {
+            Some(content) => logout.of(&content.login.credentials),
+            None => logout,
+        };
+        self.auth.logout(&logout).await
+    }
+
+    async fn content(&self) -> Result<Option<Content>> {
+        if let Some(known) = self.session.known().filter(|known| known.unsaved) {
+            return Ok(Some(known.content.clone()));
+        }
+        self.store.load(&self.session.key).await?.map(|record| Content::from_record(&record)).transpose()
+    }
+
+    async fn obtain(&self, wanted: Wanted, rejected: Option<&AccessToken>, forced: bool) -> Result<Credentials> {
+        let is_good = |credentials: &Credentials| rejected.is_none_or(|rejected| rejected != credentials.access_token());
+        let look = || {
+            let now = self.auth.application().time().now();
+            let known = self.session.known().filter(|known| !known.unsaved && !forced)?;
+            let granted =
+                known.content.granted(&wanted).filter(|granted| Ready::of(granted, self.settings.min_ttl).is_good(now))?;
+            Some(granted.credentials.clone()).filter(is_good)
+        };
+        if let Some(credentials) = look() {
+            return Ok(credentials);
+        }
+        let work = || {
+            Renewal {
+                application: self.auth.application().clone(),
+                store: Arc::clone(&self.store),
+                session: Arc::clone(&self.session),
+                settings: self.settings.clone(),
+                wanted: wanted.clone(),
+                rejected: rejected.cloned(),
+                forced,
+            }
+            .run()
+        };
+        self.session.flight(&wanted).run(look, work).await
+    }
+}
+
+/// A valid token of the kept login, renewed when it ends or was refused.
+impl TokenSource for CredentialsManager {
+    fn cached(&self) -> Option<AccessToken> {
+        self.session.ready_token(self.auth.application().time().now())
+    }
+
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
+        Ok(self.obtain(Wanted::default(), rejected, false).await?.access_token().clone())
+    }
+}
+
+impl fmt::Debug for CredentialsManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialsManager")
+            .field("auth", &self.auth)
+            .field("session", &self.session.key.session())
+            .finish_non_exhaustive()
+    }
+}

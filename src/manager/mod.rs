@@ -1,0 +1,8 @@
+//! Staying logged in: credentials that are kept, and renewed once however many ask.
+
+mod content;
+pub(crate) mod keeper;
+mod renewal;
+mod session;
+mod sessions;
+mod settings;

@@ -1,0 +1,46 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Timestamp;
+use crate::manager::session::Session;
+use crate::store::RecordKey;
+
+/// The sessions that this process holds: a bounded number, of which those unused for longest make room.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    held: Mutex<HashMap<RecordKey, Arc<Session>>>,
+}
+
+impl Sessions {
+    pub(crate) fn get(&self, key: RecordKey, most: usize, now: Timestamp) -> Arc<Session> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = held.get(&key) {
+            session.touch(now);
+            return Arc::clone(session);
+        }
+        if held.len() >= most {
+            make_room(&mut held, most);
+        }
+        let session = Arc::new(Session::new(key.clone()));
+        session.touch(now);
+        held.insert(key, Arc::clone(&session));
+        session
+    }
+}
+
+/// A tenth goes at once, so that a full house is not searched for each newcomer. Who is in use, or holds what the store
+/// could not take, stays.
+fn make_room(held: &mut HashMap<RecordKey, Arc<Session>>, most: usize) {
+    let mut idle: Vec<(i64, RecordKey)> = held
+        .iter()
+        .filter(|(_, session)| Arc::strong_count(session) == 1 && !session.known().is_some_and(|known| known.unsaved))
+        .map(|(key, session)| (session.last_used(), key.clone()))
+        .collect();
+    let leaving = (most / 10).max(1).min(idle.len());
+    if leaving < idle.len() {
+        idle.select_nth_unstable_by_key(leaving, |(last_used, _)| *last_used);
+    }
+    for (_, key) in idle.into_iter().take(leaving) {
+        held.remove(&key);
+    }
+}
