@@ -21,3 +21,4 @@ mod token_lifetime;
 mod token_refusal;
 mod token_transport;
 mod two_halves;
+mod wiping;
