@@ -2,11 +2,12 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
-use crate::form::Form;
+use crate::error::Result;
+use crate::form::{Form, repeats};
 use crate::secret::Secret;
 
 /// How the application proves to the provider that it is itself. Programs that people install have nothing to prove
@@ -43,7 +44,7 @@ impl ClientAuth {
         match &self.0 {
             Method::None => form.push("client_id", client_id),
             Method::SecretBasic(secret) => {
-                headers.insert(AUTHORIZATION, basic(client_id, secret)?);
+                headers.insert(AUTHORIZATION, basic(client_id, secret));
             }
             Method::SecretPost(secret) => {
                 form.push("client_id", client_id);
@@ -51,6 +52,15 @@ impl ClientAuth {
             }
         }
         Ok(())
+    }
+
+    /// Whether a text repeats what the application proves itself by.
+    pub(crate) fn leaks_into(&self, client_id: &str, text: &str) -> bool {
+        match &self.0 {
+            Method::None => false,
+            Method::SecretBasic(secret) => repeats(text, secret.expose()) || repeats(text, &basic_pair(client_id, secret)),
+            Method::SecretPost(secret) => repeats(text, secret.expose()),
+        }
     }
 
     pub(crate) fn client_secret(&self) -> Option<&Secret> {
@@ -63,16 +73,20 @@ impl ClientAuth {
 
 /// RFC 6749, section 2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded" encoding
 /// algorithm per Appendix B, and the encoded value is used as the username; the client password is encoded using the same".
-fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue> {
+fn basic_pair(client_id: &str, secret: &Secret) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::with_capacity(3 * (client_id.len() + secret.expose().len()) + 1));
     push_encoded(&mut pair, client_id);
     pair.push(':');
     push_encoded(&mut pair, secret.expose());
-    let value = Zeroizing::new(format!("Basic {}", &*Zeroizing::new(STANDARD.encode(&*pair))));
-    let mut value = HeaderValue::from_str(&value)
-        .map_err(|error| Error::configuration("the client secret cannot be put into a header").with_source(error))?;
+    Zeroizing::new(STANDARD.encode(&*pair))
+}
+
+fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
+    let value = Zeroizing::new(format!("Basic {}", &*basic_pair(client_id, secret)));
+    // Of bytes that are wiped with the last clone of the header.
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).expect("base64 is visible ASCII");
     value.set_sensitive(true);
-    Ok(value)
+    value
 }
 
 /// Appendix B in its strictest reading: everything but letters and digits is encoded, a space is a plus.

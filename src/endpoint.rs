@@ -6,20 +6,35 @@ use url::Url;
 
 use crate::application::Application;
 use crate::error::{Error, ErrorKind, Result, ServerError};
-use crate::form::{Form, leaks_into};
-use crate::json;
+use crate::form::{Form, leaks_into, repeats};
+use crate::json::{self, MemberNames};
 use crate::transport::Reply;
 
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
 /// `context` names the request in messages.
-pub(crate) async fn post(application: &Application, context: &'static str, url: &Url, mut form: Form) -> Result<Reply> {
+pub(crate) async fn post(application: &Application, context: &'static str, url: &Url, form: Form) -> Result<Reply> {
+    post_hiding(application, context, url, form, &[]).await
+}
+
+/// Besides what the request itself holds, an error repeats nothing of `hidden`.
+pub(crate) async fn post_hiding(
+    application: &Application,
+    context: &'static str,
+    url: &Url,
+    mut form: Form,
+    hidden: &[&str],
+) -> Result<Reply> {
+    let (client_auth, client_id) = (application.auth(), application.client_id());
     let mut request = reqwest::Request::new(Method::POST, url.clone());
-    application.auth().authenticate(application.client_id(), &mut form, request.headers_mut())?;
+    client_auth.authenticate(client_id, &mut form, request.headers_mut())?;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let form = form.into_bytes();
     *request.body_mut() = Some(form.clone().into());
     let reply = application.provider().transport().send(context, request).await?;
-    match refusal(&reply, context, application, |text| leaks_into(&form, text)) {
+    let leaks = |text: &str| {
+        leaks_into(&form, text) || client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret))
+    };
+    match refusal(&reply, context, application, leaks) {
         Some(error) => Err(error),
         None => Ok(reply),
     }
@@ -40,27 +55,36 @@ struct ErrorBody {
     message: Option<Value>,
 }
 
-/// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200.
+/// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200. An object that holds a
+/// member twice is none that anybody can rely on.
 /// `leaks` says of a text whether it repeats a secret of the request.
 pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, leaks: impl Fn(&str) -> bool) -> Option<Error> {
+    let invalid = |why: &str| Some(Error::invalid_response(format!("{context} was answered with {} and {why}", reply.status)));
+    if reply.status.is_success() {
+        // What is no JSON object at all is refused by whoever needs one.
+        let names = json::object::<MemberNames<'_>>(reply.body()).ok()?;
+        if !names.are_unique() {
+            return invalid("a JSON object in which a member stands twice");
+        }
+        if !names.hold("error") {
+            return None;
+        }
+    }
     let body = json::object::<ErrorBody>(reply.body()).ok();
-    let names_error = body.as_ref().is_some_and(|body| body.error.as_ref().is_some_and(|error| !error.is_null()));
-    if reply.status.is_success() && !names_error {
-        return None;
+    match body.as_ref().map(|body| body.error.as_ref()) {
+        Some(None | Some(Value::Null)) if reply.status.is_success() => return None,
+        None if reply.status.is_success() => return invalid("an error that cannot be read"),
+        Some(Some(error)) if !error.is_string() && !error.is_null() => return invalid("an error that is no text"),
+        _ => {}
     }
-    if let Some(error) = body.as_ref().and_then(|body| body.error.as_ref())
-        && !error.is_string()
-        && !error.is_null()
-    {
-        return Some(Error::invalid_response(format!("{context} was answered with {} and an error that is no text", reply.status)));
-    }
-    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).filter(|text| !leaks(text)).map(str::to_owned);
+    let shown = |text: &&str| !text.is_empty() && !leaks(text);
+    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).filter(shown).map(str::to_owned);
     let (code, description) = match &body {
         Some(body) => (
             text(&body.error).or_else(|| text(&body.code)),
             text(&body.error_description).or_else(|| text(&body.description)).or_else(|| text(&body.message)),
         ),
-        None => (None, plain_text(reply).filter(|text| !leaks(text))),
+        None => (None, Some(plain_text(reply)).filter(|text| shown(&&**text))),
     };
     let code = code.unwrap_or_else(|| format!("http_{}", reply.status.as_u16()));
     let kind = match code.as_str() {
@@ -71,10 +95,9 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
     Some(Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, application)))
 }
 
-fn plain_text(reply: &Reply) -> Option<String> {
+fn plain_text(reply: &Reply) -> String {
     let text = String::from_utf8_lossy(reply.body());
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    text.trim().to_owned()
 }
 
 fn delay(reply: &Reply, application: &Application) -> Option<std::time::Duration> {

@@ -40,7 +40,16 @@ impl Form {
 
 /// Whether a text repeats a value of a form that only the provider was meant to see.
 pub(crate) fn leaks_into(form: &[u8], text: &str) -> bool {
-    form_urlencoded::parse(form).any(|(name, value)| !PUBLIC.contains(&&*name) && !value.is_empty() && text.contains(&*value))
+    form_urlencoded::parse(form).any(|(name, value)| !PUBLIC.contains(&&*name) && repeats(text, &value))
+}
+
+/// Whether a text holds a secret, as it is or form-encoded.
+pub(crate) fn repeats(text: &str, secret: &str) -> bool {
+    if secret.is_empty() {
+        return false;
+    }
+    let decoded = || form_urlencoded::parse(text.as_bytes()).any(|(name, value)| name.contains(secret) || value.contains(secret));
+    text.contains(secret) || decoded()
 }
 
 impl Default for Form {

@@ -22,7 +22,20 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnO
 
 /// No member of the object may stand there twice, known or not: with two, each reader sees its own.
 pub(crate) fn refuse_duplicates(text: &[u8]) -> Result<(), NotAnObject> {
-    object::<Unique>(text).map(drop)
+    if object::<MemberNames<'_>>(text)?.are_unique() { Ok(()) } else { Err(NotAnObject::Twice) }
+}
+
+/// The names of an object's members, sorted.
+pub(crate) struct MemberNames<'a>(Vec<Text<'a>>);
+
+impl MemberNames<'_> {
+    pub(crate) fn are_unique(&self) -> bool {
+        self.0.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
+    pub(crate) fn hold(&self, name: &str) -> bool {
+        self.0.binary_search_by(|own| (**own).cmp(name)).is_ok()
+    }
 }
 
 /// Why bytes are not the JSON object that was expected.
@@ -34,6 +47,8 @@ pub(crate) enum NotAnObject {
     Other,
     #[error("a member is malformed, missing, of another type or there twice, at line {line}, column {column}")]
     Malformed { line: usize, column: usize },
+    #[error("a member stands there twice")]
+    Twice,
 }
 
 /// Text that is borrowed from the input where it holds no escapes, also inside an `Option` or a `Vec`.
@@ -48,31 +63,28 @@ impl Deref for Text<'_> {
     }
 }
 
-struct Unique;
-
-impl<'de> Deserialize<'de> for Unique {
+impl<'de> Deserialize<'de> for MemberNames<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self)
+        deserializer.deserialize_map(MemberNamesVisitor)
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
-    type Value = Self;
+struct MemberNamesVisitor;
+
+impl<'de> Visitor<'de> for MemberNamesVisitor {
+    type Value = MemberNames<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut names: Vec<Text<'de>> = Vec::with_capacity(32);
         while let Some(name) = members.next_key()? {
             members.next_value::<IgnoredAny>()?;
             names.push(name);
         }
         names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(serde::de::Error::custom("a member stands there twice"));
-        }
-        Ok(self)
+        Ok(MemberNames(names))
     }
 }

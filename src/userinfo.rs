@@ -6,7 +6,8 @@ use crate::application::Application;
 use crate::credentials::Credentials;
 use crate::endpoint;
 use crate::error::{Error, Result};
-use crate::json::{self, Text};
+use crate::form::repeats;
+use crate::json::Text;
 use crate::provider::Claims;
 
 #[derive(Deserialize)]
@@ -31,11 +32,10 @@ impl Application {
         request.headers_mut().insert(AUTHORIZATION, credentials.access_token().header_value().clone());
         let reply = self.provider().transport().send(CONTEXT, request).await?;
         let token = credentials.access_token().expose();
-        if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, self, |text| text.contains(token)) {
+        if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, self, |text| repeats(text, token)) {
             return Err(refusal);
         }
         let subject = Box::<str>::from(&*reply.json::<Subject<'_>>()?.sub);
-        json::refuse_duplicates(reply.body()).map_err(|error| refused("a claim stands there twice").with_source(error))?;
         // OpenID Connect Core 1.0, section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to exactly match
         // the sub Claim in the ID Token; if they do not match, the UserInfo Response values MUST NOT be used."
         if subject.is_empty() || credentials.user().is_some_and(|user| user.subject() != &*subject) {

@@ -22,6 +22,8 @@ use crate::secret::Secret;
 pub(crate) struct Asked<'a> {
     pub(crate) scope: &'a Arc<str>,
     pub(crate) flow: Flow<'a>,
+    /// What the request does not hold, and no error may repeat all the same.
+    pub(crate) hidden: &'a [&'a str],
 }
 
 /// An authorization code is redeemed once: this is never tried again by itself.
@@ -35,7 +37,7 @@ pub(crate) async fn redeem_code(
 ) -> Result<Credentials> {
     let form =
         Form::new("authorization_code").with("code", code).with("redirect_uri", redirect_uri).with("code_verifier", code_verifier);
-    let response = request(application, metadata, form).await?;
+    let response = request(application, metadata, form, asked.hidden).await?;
     let id_token = match response.id_token() {
         Some(text) => Some(verify_id_token(application, metadata, text, &response.access_token, asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
@@ -49,8 +51,8 @@ pub(crate) async fn redeem_code(
     Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope)))
 }
 
-async fn request(application: &Application, metadata: &Metadata, form: Form) -> Result<TokenResponse> {
-    let reply = endpoint::post(application, "the token request", &metadata.token_endpoint, form).await?;
+async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
+    let reply = endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await?;
     TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())
 }
 

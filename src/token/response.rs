@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result, excerpt};
+use crate::error::{Error, Result};
 use crate::json::Text;
 use crate::secret::Secret;
 use crate::transport::Reply;
@@ -38,14 +38,15 @@ struct Body<'a> {
 
 impl TokenResponse {
     pub(crate) fn read(reply: &Reply, now: Timestamp, accept_missing_token_type: bool) -> Result<Self> {
-        if reply.content_type().starts_with("application/x-www-form-urlencoded") {
+        if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
             return Err(Error::invalid_response("the token request was answered with a form, not with JSON as RFC 6749 requires"));
         }
         let body: Body<'_> = reply.json()?;
         let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
         let token_type = match body.token_type.as_deref() {
             Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
-            Some(name) => return Err(refused(&format!("its token_type {:?} was not asked for", excerpt(name)))),
+            // Not quoted: it may be anything, a token among others.
+            Some(_) => return Err(refused("its token_type is not Bearer, and no other was asked for")),
             None if accept_missing_token_type => TokenType::Bearer,
             None => return Err(refused("it has no token_type")),
         };
@@ -112,3 +113,5 @@ impl Visitor<'_> for SecondsVisitor {
         }
     }
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";

@@ -2,6 +2,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::equal;
 use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::form::repeats;
 use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::web_auth::pending::PendingLogin;
@@ -66,6 +67,7 @@ impl<'a> Callback<'a> {
             return Err(authorization_error(
                 &error.decoded,
                 self.error_description.as_ref().map(|text| text.decoded.as_str()),
+                self.code.as_ref().map(|code| code.decoded.as_str()),
                 login,
             ));
         }
@@ -80,15 +82,12 @@ impl<'a> Callback<'a> {
     }
 }
 
-fn authorization_error(code: &str, description: Option<&str>, login: &PendingLogin) -> Error {
+fn authorization_error(error: &str, description: Option<&str>, code: Option<&str>, login: &PendingLogin) -> Error {
     // Nothing that only this login knows is shown, should the provider repeat it.
-    let hidden = |text: &&str| {
-        text.contains(&*login.secrets.state())
-            || text.contains(&*login.secrets.nonce())
-            || text.contains(&*login.secrets.code_verifier())
-    };
-    let description = description.filter(|text| !hidden(text));
-    let code = Some(code).filter(|text| !hidden(text)).unwrap_or("unreadable");
+    let (state, nonce, verifier) = (login.secrets.state(), login.secrets.nonce(), login.secrets.code_verifier());
+    let shown = |text: &&str| ![&*state, &*nonce, &*verifier, code.unwrap_or_default()].iter().any(|secret| repeats(text, secret));
+    let description = description.filter(shown);
+    let code = Some(error).filter(shown).unwrap_or("unreadable");
     let kind = match code {
         "access_denied" => ErrorKind::Cancelled,
         "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => ErrorKind::LoginRequired,
@@ -109,7 +108,7 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
-/// `application/x-www-form-urlencoded`, exactly: what is no UTF-8, no hexadecimal or a control character is refused.
+/// `application/x-www-form-urlencoded`, exactly: what is no UTF-8 or no hexadecimal is refused, and so is a NUL.
 fn decode(text: &str) -> Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.bytes();

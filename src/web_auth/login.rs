@@ -109,14 +109,14 @@ impl WebAuth {
             return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
         }
         let code = Callback::parse(callback)?.code(&login, metadata)?;
-        let nonce = login.asks_for_identity().then(|| login.secrets.nonce());
+        let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
         let flow = Flow::Login {
-            nonce: nonce.as_deref(),
+            nonce: login.asks_for_identity().then_some(&*nonce),
             code: code.expose(),
             max_age: login.max_age,
             organization: login.organization.as_deref(),
         };
-        let asked = Asked { scope: &login.scope, flow };
+        let asked = Asked { scope: &login.scope, flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
         token::redeem_code(&self.application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
     }

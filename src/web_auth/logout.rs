@@ -13,7 +13,7 @@ pub struct Logout {
     id_token: Option<Secret>,
     return_to: Option<String>,
     federated: bool,
-    state: Option<String>,
+    state: Option<Secret>,
 }
 
 impl Logout {
@@ -42,7 +42,7 @@ impl Logout {
     }
 
     /// A text that comes back with the browser.
-    pub fn state(mut self, state: impl Into<String>) -> Self {
+    pub fn state(mut self, state: impl Into<Secret>) -> Self {
         self.state = Some(state.into());
         self
     }
@@ -72,7 +72,7 @@ impl WebAuth {
                     query.append_pair("id_token_hint", id_token.expose());
                 }
                 if let Some(state) = &logout.state {
-                    query.append_pair("state", state);
+                    query.append_pair("state", state.expose());
                 }
             }
         }

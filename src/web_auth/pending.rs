@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,7 @@ impl PendingLogin {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "text and numbers are always JSON")]
     pub fn to_secret_string(&self) -> Secret {
+        let secrets = Zeroizing::new(base64url(&*self.secrets.0));
         let kept = Kept {
             url: self.url.as_str().into(),
             issuer: (*self.issuer).into(),
@@ -51,10 +53,17 @@ impl PendingLogin {
             max_age: self.max_age.map(|age| age.as_secs()),
             organization: self.organization.as_ref().map(|organization| organization.as_str().into()),
             expires_at: self.expires_at.unix_millis(),
-            secrets: base64url(&*self.secrets.0).into(),
+            secrets: (*secrets).as_str().into(),
         };
-        let json = Zeroizing::new(serde_json::to_vec(&kept).expect("text and numbers are always JSON"));
-        Secret::new(format!("{VERSION}{}", &*Zeroizing::new(base64url(&json))))
+        // Growing would leave an unwiped copy behind, so it begins as long as it gets; the secrets come last.
+        let texts = kept.url.len() + kept.issuer.len() + kept.client_id.len() + kept.redirect_uri.len() + kept.scope.len();
+        let mut json = Zeroizing::new(Vec::with_capacity(1024 + 2 * texts));
+        serde_json::to_writer(&mut *json, &kept).expect("text and numbers are always JSON");
+        let encoded = Zeroizing::new(base64url(&json));
+        let mut text = String::with_capacity(VERSION.len() + encoded.len());
+        text.push_str(VERSION);
+        text.push_str(&encoded);
+        Secret::new(text)
     }
 
     /// The login that [`to_secret_string`](Self::to_secret_string) kept.
@@ -100,15 +109,21 @@ impl fmt::Debug for PendingLogin {
 
 #[derive(Serialize, Deserialize)]
 struct Kept<'a> {
-    url: std::borrow::Cow<'a, str>,
-    issuer: std::borrow::Cow<'a, str>,
-    client_id: std::borrow::Cow<'a, str>,
-    redirect_uri: std::borrow::Cow<'a, str>,
-    scope: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    #[serde(borrow)]
+    issuer: Cow<'a, str>,
+    #[serde(borrow)]
+    client_id: Cow<'a, str>,
+    #[serde(borrow)]
+    redirect_uri: Cow<'a, str>,
+    #[serde(borrow)]
+    scope: Cow<'a, str>,
     max_age: Option<u64>,
-    organization: Option<std::borrow::Cow<'a, str>>,
+    organization: Option<Cow<'a, str>>,
     expires_at: i64,
-    secrets: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    secrets: Cow<'a, str>,
 }
 
 const VERSION: &str = "hallpass1.";

@@ -1,12 +1,17 @@
-//! Counts what the current thread allocates, and holds the hot path to it.
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
+//! Counts what the current thread allocates, and what it leaves behind in memory that it frees.
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and looks")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
-use hallpass::{AccessToken, AuthorizedClient, TokenSource};
+use hallpass::testing::TestProvider;
+use hallpass::{AccessToken, AuthorizedClient, TokenSource, WebAuth};
 use reqwest::{Body, Client, Request};
 
 use crate::scripted_api::{ScriptedApi, answer};
@@ -15,11 +20,31 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LOOKED_FOR: Cell<Option<[u8; 16]>> = const { Cell::new(None) };
+    static LEFT_BEHIND: Cell<u64> = const { Cell::new(0) };
 }
 
 fn count() {
     // A thread that ends frees its locals and may allocate later; nobody counts it then.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+/// Whether a block that is about to be freed still holds what is looked for.
+///
+/// # Safety
+/// The block is one that was allocated with this layout and not freed.
+unsafe fn look(pointer: *const u8, layout: Layout) {
+    let Ok(Some(looked_for)) = LOOKED_FOR.try_with(Cell::get) else { return };
+    let mut matched = 0;
+    for offset in 0..layout.size() {
+        // SAFETY: it is inside the block. Volatile, since nobody may conclude anything from bytes that were never written.
+        let byte = unsafe { pointer.add(offset).read_volatile() };
+        matched = if byte == looked_for[matched] { matched + 1 } else { usize::from(byte == looked_for[0]) };
+        if matched == looked_for.len() {
+            LEFT_BEHIND.set(LEFT_BEHIND.get() + 1);
+            return;
+        }
+    }
 }
 
 // SAFETY: everything is handed to the system's allocator as it is.
@@ -36,10 +61,12 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        unsafe { look(pointer, layout) };
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { look(pointer, layout) };
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -52,6 +79,16 @@ pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = ALLOCATIONS.get();
     let result = work();
     (result, ALLOCATIONS.get() - before)
+}
+
+/// In how many blocks this thread leaves the text behind meanwhile, by freeing them as they are or by making them grow.
+pub(crate) fn left_behind<T>(text: &str, work: impl FnOnce() -> T) -> (T, u64) {
+    let looked_for: [u8; 16] = text.as_bytes()[..16].try_into().unwrap();
+    LEFT_BEHIND.set(0);
+    LOOKED_FOR.set(Some(looked_for));
+    let result = work();
+    LOOKED_FOR.set(None);
+    (result, LEFT_BEHIND.get())
 }
 
 /// An API on a thread of its own, so that its allocations are not the client's.
@@ -110,4 +147,24 @@ fn a_call_costs_at_most_three_allocations_more_than_plain_reqwest() {
             assert_eq!(count - floor, expected, "{name}: {count} against {floor}");
         }
     }
+}
+
+#[test]
+fn a_login_begins_with_at_most_eight_allocations() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let provider = runtime.block_on(TestProvider::start());
+    let auth = WebAuth::new(provider.issuer(), provider.client_id())
+        .redirect_uri("http://127.0.0.1:9999/callback")
+        .audience("https://api.acme.com")
+        .scope("openid profile email offline_access read:messages")
+        .max_age(Duration::from_secs(3600))
+        .organization("org_acme")
+        .login_hint("jane@example.com");
+    runtime.block_on(auth.begin()).unwrap();
+    let (login, count) = allocations(|| {
+        let begin = pin!(auth.begin());
+        begin.poll(&mut Context::from_waker(Waker::noop()))
+    });
+    assert!(matches!(login, Poll::Ready(Ok(_))), "on a warm provider nothing is waited for");
+    assert!(count <= 8, "{count} allocations");
 }

@@ -1,0 +1,67 @@
+//! What is secret is gone from memory when it is dropped. What hyper, rustls and the system keep is not looked at.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hallpass::{AccessToken, Application, ClientAuth, PendingLogin, Secret};
+use serde_json::Value;
+
+use crate::allocations::left_behind;
+use crate::two_halves::TwoHalves;
+
+const CANARY: &str = "4canary-0123456789-abcdefghijklmn";
+
+/// How often the canary is left behind by making and dropping something.
+fn by_dropping<T>(make: impl FnOnce(String) -> T) -> u64 {
+    let canary = CANARY.to_owned();
+    left_behind(CANARY, || drop(make(canary))).1
+}
+
+/// I5
+#[test]
+fn what_holds_a_secret_wipes_it() {
+    assert_eq!(by_dropping(|text| text), 1, "the test sees what is left behind");
+    assert_eq!(by_dropping(|mut text| (text.reserve(1000), text.clear())), 2, "also by growing");
+
+    assert_eq!(by_dropping(Secret::new), 0);
+    assert_eq!(by_dropping(|text| (Secret::new(text).clone(), 0)), 0);
+    assert_eq!(by_dropping(|text| AccessToken::bearer(text).unwrap()), 0);
+    assert_eq!(by_dropping(|text| AccessToken::bearer(text).unwrap().header_value().clone()), 0);
+    assert_eq!(by_dropping(|text| Application::new("acme.auth0.com", "id").client_auth(ClientAuth::client_secret_basic(text))), 0);
+    assert_eq!(by_dropping(ClientAuth::client_secret_post), 0);
+}
+
+/// I5
+#[tokio::test]
+async fn a_login_kept_as_text_leaves_nothing_behind() {
+    let halves = TwoHalves::start().await;
+    let login = halves.auth.begin().await.unwrap();
+    let kept = login.to_secret_string();
+    let json = BASE64_URL_SAFE_NO_PAD.decode(kept.expose().split_once('.').unwrap().1).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let secrets = json["secrets"].as_str().unwrap();
+    let verifier = &BASE64_URL_SAFE_NO_PAD.decode(secrets).unwrap()[64..];
+    let verifier = BASE64_URL_SAFE_NO_PAD.encode(verifier);
+    let end = &kept.expose()[kept.expose().len() - 40..];
+    for secret in [secrets, end, &verifier] {
+        let (_, left) = left_behind(secret, || drop(PendingLogin::from_secret_string(&login.to_secret_string()).unwrap()));
+        assert_eq!(left, 0, "{secret}");
+    }
+    let (_, left) = left_behind(secrets, || drop((login, kept)));
+    assert_eq!(left, 0);
+}
+
+/// I5
+#[tokio::test]
+async fn credentials_leave_no_token_behind() {
+    let halves = TwoHalves::start().await.scope("openid offline_access");
+    for which in 0..3 {
+        let credentials = halves.log_in().await.unwrap();
+        let token = match which {
+            0 => credentials.access_token().expose(),
+            1 => credentials.refresh_token().unwrap().expose(),
+            _ => credentials.id_token().unwrap().raw().expose(),
+        };
+        let end = token[token.len() - 20..].to_owned();
+        assert_eq!(left_behind(&end, || drop(credentials)).1, 0, "token {which}");
+    }
+}
