@@ -2,12 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
 
 mod allocations;
+mod altered_login;
 mod api_call;
 mod api_origins;
 mod api_redirects;
 mod browser;
 mod cases;
 mod counted_source;
+mod foreign_key;
+mod id_token_binding;
+mod id_token_claims;
+mod id_token_form;
+mod id_token_times;
 mod listener;
 mod login;
 mod scripted_api;
