@@ -16,6 +16,7 @@ mod id_token_form;
 mod id_token_times;
 mod listener;
 mod login;
+mod published_keys;
 mod scripted_api;
 mod testing_faults;
 mod testing_provider;
