@@ -18,6 +18,8 @@ pub(crate) struct Cached<T> {
 struct Dated<T> {
     value: T,
     fetched: Timestamp,
+    /// When a newer one was last asked for in vain.
+    refused: Option<Timestamp>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Cached<T> {
@@ -26,7 +28,8 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     }
 
     /// What is kept if it is younger than `fresh_for`, else fetched anew. When that fails for a passing reason, what is
-    /// kept goes on serving until it is `stale_for` old.
+    /// kept goes on serving until it is `stale_for` old, and the next attempt waits a little: not everybody who needs
+    /// it has to wait for a host that is down.
     pub(crate) async fn current<F>(
         &self,
         now: Timestamp,
@@ -38,11 +41,13 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let younger_than = |limit: Duration| move |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < limit;
-        if let Some(fresh) = self.kept_if(younger_than(fresh_for)) {
-            return Ok(fresh);
+        let (is_fresh, is_stale) = (younger_than(fresh_for), younger_than(stale_for));
+        let will_do = |kept: &Dated<T>| is_fresh(kept) || (is_stale(kept) && kept.was_refused_lately(now));
+        if let Some(kept) = self.kept_if(will_do) {
+            return Ok(kept);
         }
-        match self.flight.run(|| self.kept_if(younger_than(fresh_for)), || self.keeping(now, fetch())).await {
-            Err(error) if error.is_transient() => self.kept_if(younger_than(stale_for)).ok_or(error),
+        match self.flight.run(|| self.kept_if(will_do), || self.keeping(now, fetch())).await {
+            Err(error) if error.is_transient() => self.stale_if(is_stale, now).ok_or(error),
             fetched => fetched,
         }
     }
@@ -65,6 +70,14 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         kept.as_ref().filter(|kept| good_enough(kept)).map(|kept| kept.value.clone())
     }
 
+    fn stale_if(&self, good_enough: impl FnOnce(&Dated<T>) -> bool, now: Timestamp) -> Option<T> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_mut().filter(|kept| good_enough(kept)).map(|kept| {
+            kept.refused = Some(now);
+            kept.value.clone()
+        })
+    }
+
     fn keeping<F>(&self, now: Timestamp, fetch: F) -> impl Future<Output = Result<T>> + Send + 'static
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -72,9 +85,16 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         let kept = Arc::clone(&self.kept);
         async move {
             let value = fetch.await?;
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Dated { value: value.clone(), fetched: now });
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Dated { value: value.clone(), fetched: now, refused: None });
             Ok(value)
         }
+    }
+}
+
+impl<T> Dated<T> {
+    fn was_refused_lately(&self, now: Timestamp) -> bool {
+        self.refused.is_some_and(|refused| refused <= now && now.since(refused) < NEXT_ATTEMPT)
     }
 }
 
@@ -146,3 +166,5 @@ impl<T> fmt::Debug for SingleFlight<T> {
         f.debug_struct("SingleFlight").finish_non_exhaustive()
     }
 }
+
+const NEXT_ATTEMPT: Duration = Duration::from_secs(30);

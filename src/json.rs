@@ -8,12 +8,13 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// An object read into `T`, whose members may stand there only once. serde by itself would also read an array into a
-/// struct, member by member.
+/// struct, member by member, and would not look at the bytes of members that `T` does not name.
 pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnObject> {
-    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+    let text = std::str::from_utf8(text).map_err(|_| NotAnObject::Encoding)?;
+    match text.bytes().find(|byte| !byte.is_ascii_whitespace()) {
         // serde_json's message may quote a value, so only the position is kept.
         Some(b'{') => {
-            serde_json::from_slice(text).map_err(|error| NotAnObject::Malformed { line: error.line(), column: error.column() })
+            serde_json::from_str(text).map_err(|error| NotAnObject::Malformed { line: error.line(), column: error.column() })
         }
         Some(_) => Err(NotAnObject::Other),
         None => Err(NotAnObject::Empty),
@@ -43,6 +44,8 @@ impl MemberNames<'_> {
 pub(crate) enum NotAnObject {
     #[error("there is nothing")]
     Empty,
+    #[error("it is not UTF-8")]
+    Encoding,
     #[error("it is no JSON object")]
     Other,
     #[error("a member is malformed, missing, of another type or there twice, at line {line}, column {column}")]

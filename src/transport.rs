@@ -42,8 +42,13 @@ impl Transport {
         Self { builder: Mutex::new(None), client: OnceLock::from(Ok(client)) }
     }
 
+    /// For what the provider publishes: an answer that cannot be used, as one of endless length, is a failure of discovery.
     pub(crate) async fn get(&self, context: &'static str, url: &Url) -> Result<Reply> {
-        self.send(context, reqwest::Request::new(Method::GET, url.clone())).await
+        let reply = self.send(context, reqwest::Request::new(Method::GET, url.clone())).await;
+        reply.map_err(|error| match error.kind() {
+            ErrorKind::InvalidResponse => error.with_kind(ErrorKind::Discovery),
+            _ => error,
+        })
     }
 
     /// `context` names the request in messages: "the token request".
@@ -53,10 +58,10 @@ impl Transport {
         }
         let client = self.client(request.url())?;
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        request.timeout_mut().get_or_insert(DEADLINE);
-        let response = client.execute(request).await.map_err(|error| Error::network(context, error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_body(context, response).await?;
+        // Around the request rather than in it, where it would take the place of a shorter timeout of the caller's client.
+        let (status, headers, body) = tokio::time::timeout(DEADLINE, exchange(&client, context, request))
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time")).transient()))?;
         if status.is_redirection() {
             return Err(Error::invalid_response(format!(
                 "{context} was answered with a redirect ({status}), which is not followed"
@@ -117,6 +122,16 @@ impl Reply {
         let reset = text("x-ratelimit-reset")?.parse().ok()?;
         Some(until(reset).min(LONGEST_WAIT))
     }
+}
+
+async fn exchange(
+    client: &reqwest::Client,
+    context: &str,
+    request: reqwest::Request,
+) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>)> {
+    let response = client.execute(request).await.map_err(|error| Error::network(context, error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok((status, headers, read_body(context, response).await?))
 }
 
 /// Counts bytes after decompression, since another crate may have turned on reqwest's gzip.

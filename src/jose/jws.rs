@@ -1,5 +1,5 @@
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::crypto::Algorithm;
 use crate::error::excerpt;
@@ -46,8 +46,13 @@ struct Header<'a> {
     kid: Option<Text<'a>>,
     #[serde(borrow, default)]
     typ: Option<Text<'a>>,
-    #[serde(default)]
-    crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+/// Whatever the value is, null too.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 impl<'a> CompactJws<'a> {
@@ -70,12 +75,11 @@ impl<'a> CompactJws<'a> {
         let header: Header<'_> = json::object(&header).map_err(|_| JwsRefused::Header)?;
         // RFC 7515, section 4.1.11: "If any of the listed extension Header Parameters are not understood and supported by
         // the recipient, then the JWS is invalid." None is understood here.
-        if header.crit.is_some() {
+        if header.crit {
             return Err(JwsRefused::Critical);
         }
         if let Some(own) = &header.typ
-            && !own.eq_ignore_ascii_case(typ)
-            && !own.strip_prefix("application/").is_some_and(|own| own.eq_ignore_ascii_case(typ))
+            && !is_type(own, typ)
         {
             return Err(JwsRefused::Type(excerpt(own)));
         }
@@ -90,5 +94,15 @@ impl<'a> CompactJws<'a> {
     }
 }
 
+/// Media types are compared without regard to case, and a `typ` may leave out `application/` (RFC 7515, section 4.1.9).
+fn is_type(own: &str, typ: &str) -> bool {
+    let bare = match own.split_at_checked(PREFIX.len()) {
+        Some((prefix, bare)) if prefix.eq_ignore_ascii_case(PREFIX) => bare,
+        _ => own,
+    };
+    bare.eq_ignore_ascii_case(typ)
+}
+
+const PREFIX: &str = "application/";
 /// The longest JWS that is looked at, in bytes.
 const LONGEST: usize = 256 * 1024;

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use url::Url;
 
@@ -80,10 +81,15 @@ struct Checked<'a> {
     at_hash: Option<Text<'a>>,
     #[serde(borrow, default)]
     c_hash: Option<Text<'a>>,
+}
+
+/// Auth0's claims, read only where an organization was asked for: elsewhere they may be anything.
+#[derive(Deserialize)]
+struct OrganizationClaims<'a> {
     #[serde(borrow, default)]
-    org_id: Option<Text<'a>>,
+    org_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    org_name: Option<Text<'a>>,
+    org_name: Option<&'a RawValue>,
 }
 
 /// OpenID Connect Core 1.0, section 3.1.3.7. The cheap claims come before the key: a stranger's token costs little.
@@ -125,7 +131,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
                 check_auth_time(&claims, *max_age, expected)?;
             }
             if let Some(organization) = organization {
-                check_organization(&claims, organization)?;
+                check_organization(&jws.payload, organization)?;
             }
         }
         Flow::Refresh { previous } => {
@@ -155,21 +161,14 @@ fn algorithm_is_allowed(algorithm: Algorithm, expected: &Expected<'_>) -> Result
 
 fn check_times(claims: &Checked<'_>, expected: &Expected<'_>) -> Result<()> {
     let (earliest, latest) = (expected.now.minus(expected.leeway), expected.now.plus(expected.leeway));
-    let off = |what: &str, at: NumericDate| {
-        let (at, now) = (at.timestamp().to_offset_date_time(), expected.now.to_offset_date_time());
-        refused(&format!(
-            "{what} {at}, while this machine's clock says {now} and {} seconds of leeway are allowed; check the clock",
-            expected.leeway.as_secs()
-        ))
-    };
     if claims.exp.timestamp() <= earliest {
-        return Err(off("it expired at", claims.exp));
+        return Err(untimely("it expired at", claims.exp, expected));
     }
     if claims.iat.timestamp() > latest {
-        return Err(off("it was issued in the future, at", claims.iat));
+        return Err(untimely("it was issued in the future, at", claims.iat, expected));
     }
     match claims.nbf {
-        Some(nbf) if nbf.timestamp() > latest => Err(off("it is not valid before", nbf)),
+        Some(nbf) if nbf.timestamp() > latest => Err(untimely("it is not valid before", nbf, expected)),
         _ => Ok(()),
     }
 }
@@ -180,22 +179,48 @@ fn check_auth_time(claims: &Checked<'_>, max_age: Duration, expected: &Expected<
         return Err(refused("auth_time is missing, though max_age was asked for"));
     };
     if auth_time.timestamp().plus(max_age).plus(expected.leeway) < expected.now {
-        return Err(refused("auth_time is longer ago than the max_age that was asked for; the person must log in afresh"));
+        return Err(untimely("the person logged in longer ago than the max_age that was asked for, at", auth_time, expected));
+    }
+    // Clocks of other hosts are off more often than those that sign, so that more than the leeway is forgiven.
+    if auth_time.timestamp() > expected.now.plus(MOST_AHEAD).plus(expected.leeway) {
+        return Err(untimely("the person is said to log in only at", auth_time, expected));
     }
     Ok(())
 }
 
-fn check_organization(claims: &Checked<'_>, asked: &Organization) -> Result<()> {
-    let fits = match asked {
-        Organization::Id(id) => claims.org_id.as_ref().is_some_and(|own| **own == **id),
-        Organization::Name(name) => claims.org_name.as_ref().is_some_and(|own| own.to_lowercase() == name.to_lowercase()),
+/// A time, beside this machine's: when the clock is wrong, it is seen here.
+fn untimely(what: &str, at: NumericDate, expected: &Expected<'_>) -> Error {
+    let (at, now) = (at.timestamp().to_offset_date_time(), expected.now.to_offset_date_time());
+    refused(&format!(
+        "{what} {at}, while this machine's clock says {now} and {} seconds of leeway are allowed; check the clock",
+        expected.leeway.as_secs()
+    ))
+}
+
+fn check_organization(payload: &[u8], asked: &Organization) -> Result<()> {
+    let not_the_one = || refused("org_id or org_name is missing or not the organization that was asked for");
+    let claims: OrganizationClaims<'_> = json::object(payload).map_err(|error| not_the_one().with_source(error))?;
+    let is = |claim: Option<&RawValue>, asked: &str| {
+        claim.is_some_and(|claim| serde_json::from_str::<Text<'_>>(claim.get()).is_ok_and(|own| &*own == asked))
     };
-    if fits { Ok(()) } else { Err(refused("org_id or org_name is missing or not the organization that was asked for")) }
+    let fits = match asked {
+        Organization::Id(id) => is(claims.org_id, id),
+        // Auth0's names are in lower case; a program may write them otherwise.
+        Organization::Name(name) => is(claims.org_name, &name.to_lowercase()),
+    };
+    if fits { Ok(()) } else { Err(not_the_one()) }
 }
 
 fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
     if &*claims.sub != previous.claims.subject() {
         return Err(refused("sub is not the person who had logged in"));
+    }
+    // "it SHOULD NOT have a nonce Claim, […] however, if it is present, its value MUST be the same as in the ID Token issued
+    // at the time of the original authentication".
+    if let Some(nonce) = &claims.nonce
+        && previous.claims.get::<String>("nonce").is_some_and(|first| first != **nonce)
+    {
+        return Err(refused("nonce is not that of the login before"));
     }
     match (claims.auth_time, previous.auth_time) {
         (Some(now), Some(before)) if now.timestamp() < before => Err(refused("auth_time is earlier than before the refresh")),
@@ -332,3 +357,6 @@ impl<'de> Deserialize<'de> for NumericDate {
         f64::deserialize(deserializer).map(|seconds| Self(seconds as i64))
     }
 }
+
+/// How far `auth_time` may be ahead of the clock.
+const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,10 +1,12 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use url::Url;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::origin;
 use crate::provider::Issuer;
 use crate::transport::Reply;
@@ -43,20 +45,12 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 8705, section 5: other addresses of endpoints, under the endpoints' names.
     #[serde(default)]
-    mtls_endpoint_aliases: Option<MtlsAliases>,
+    mtls_endpoint_aliases: Option<HashMap<String, Value>>,
     /// Auth0's own: no other provider names it.
     #[serde(default)]
     mfa_challenge_endpoint: Option<IgnoredAny>,
-}
-
-/// RFC 8705, section 5.
-#[derive(Deserialize)]
-struct MtlsAliases {
-    #[serde(default)]
-    token_endpoint: Option<String>,
-    #[serde(default)]
-    revocation_endpoint: Option<String>,
 }
 
 impl Metadata {
@@ -85,9 +79,8 @@ impl Metadata {
                 "the provider does not support PKCE with S256, which every login here uses",
             ));
         }
-        if let Some(aliases) = &document.mtls_endpoint_aliases {
-            optional("mtls_endpoint_aliases.token_endpoint", aliases.token_endpoint.as_deref(), issuer)?;
-            optional("mtls_endpoint_aliases.revocation_endpoint", aliases.revocation_endpoint.as_deref(), issuer)?;
+        for (name, alias) in document.mtls_endpoint_aliases.iter().flatten().filter(|(name, _)| name.ends_with("_endpoint")) {
+            endpoint(&format!("alias of {} for mutual TLS", excerpt(name)), alias.as_str().unwrap_or_default(), issuer)?;
         }
         Ok(Self {
             authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint, issuer)?,

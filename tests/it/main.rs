@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
 
 mod allocations;
+mod altered_login;
 mod api_call;
 mod api_origins;
 mod api_redirects;
@@ -10,6 +11,12 @@ mod callback;
 mod callback_text;
 mod cases;
 mod counted_source;
+mod discovery;
+mod foreign_key;
+mod id_token_binding;
+mod id_token_claims;
+mod id_token_form;
+mod id_token_times;
 mod listener;
 mod login;
 mod manager;
@@ -23,3 +30,9 @@ mod token_refusal;
 mod token_transport;
 mod two_halves;
 mod wiping;
+mod published_keys;
+mod scripted_api;
+mod testing_faults;
+mod testing_provider;
+mod user_info;
+mod way_to_the_provider;
