@@ -69,9 +69,7 @@ impl Application {
                 form.push(name, value);
             }
         }
-        let mut response = request(self, &metadata, form).await.map_err(renewal_failure)?;
-        let form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
-        let mut response = request(self, &metadata, form, &[]).await.map_err(login_required)?;
+        let mut response = request(self, &metadata, form, &[]).await.map_err(renewal_failure)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
         let unverified = response.id_token().cloned();
