@@ -128,6 +128,14 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         })
     }
 
+    /// Starts the work, if it is needed and not under way, and waits for nothing.
+    pub(crate) fn start<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let _ = self.join_or_start(second_look, work);
+    }
+
     fn join_or_start<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F) -> Joined<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,

@@ -117,6 +117,13 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
         .map_err(|error| Error::configuration("the operating system gave no random bytes").with_source(error))
 }
 
+/// From 0 to 1, to spread what would else happen in step. Without randomness there is no spread, which is no failure.
+pub(crate) fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    let _ = random(&mut bytes);
+    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
+}
+
 pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(left, right).is_ok()
 }

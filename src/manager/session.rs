@@ -112,7 +112,7 @@ impl Ready {
             return Self { received: granted.received, due: Timestamp::END };
         };
         let life = expiry.since(granted.received);
-        let jitter = (life / 10).min(MOST_JITTER).mul_f64(chance());
+        let jitter = (life / 10).min(MOST_JITTER).mul_f64(crypto::chance());
         Self { received: granted.received, due: expiry.minus(min_ttl).minus(jitter) }
     }
 
@@ -120,14 +120,6 @@ impl Ready {
     pub(crate) fn is_good(&self, now: Timestamp) -> bool {
         now < self.due && now.plus(CLOCKS_DIFFER_BY) >= self.received
     }
-}
-
-/// From 0 to 1, so that a fleet does not renew in step.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness there is no jitter, which is no failure.
-    let _ = crypto::random(&mut bytes);
-    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 const REFUSED_FOR: Duration = Duration::from_secs(30);

@@ -51,6 +51,12 @@ pub(crate) async fn redeem_code(
     Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope)))
 }
 
+/// For grants that give an access token and nothing that is kept beyond it.
+pub(crate) async fn request_access_token(application: &Application, form: Form) -> Result<AccessToken> {
+    let metadata = application.provider().metadata().await?;
+    Ok(request(application, &metadata, form, &[]).await?.access_token)
+}
+
 async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
     let reply = endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await?;
     TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())

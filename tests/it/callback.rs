@@ -7,8 +7,10 @@ use hallpass::{Application, Error, ErrorKind, PendingLogin};
 
 use crate::two_halves::{REDIRECT_URI, TwoHalves, all_of, parameter, with, without};
 
+type Alteration<'a> = &'a (dyn Fn(&str) -> String + Sync);
+
 /// Each alteration of a callback is refused, before the token endpoint is asked anything, by an error that tells nothing.
-async fn each_is_refused(halves: &TwoHalves, rows: &[(&str, &dyn Fn(&str) -> String)]) {
+async fn each_is_refused(halves: &TwoHalves, rows: &[(&str, Alteration<'_>)]) {
     for (name, alter) in rows {
         let (login, callback) = halves.returned().await;
         let secrets = ["state", "nonce"].map(|name| parameter(login.url().as_str(), name));
@@ -235,7 +237,9 @@ async fn an_injected_code_is_worth_nothing() {
 
     // A provider that does not check the verifier: the nonce of the other login comes back.
     let nonce = parameter(halves.returned().await.0.url().as_str(), "nonce");
-    halves.provider.next_id_token(move |token| drop(token.set("nonce", &nonce)));
+    halves.provider.next_id_token(move |token| {
+        token.set("nonce", &nonce);
+    });
     let error = halves.log_in().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::IdToken, "{error}");
 }

@@ -10,6 +10,7 @@ mod browser;
 mod callback;
 mod callback_text;
 mod cases;
+mod client_credentials;
 mod counted_source;
 mod discovery;
 mod foreign_key;
