@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use crate::transport::Transport;
 ///
 /// # Defaults
 /// A public application ([`ClientAuth::none`]); 60 seconds of leeway for clocks that differ; 30 seconds for each request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Application {
     settings: Arc<Settings>,
     provider: Arc<Provider>,
     clock: Clock,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Settings {
     domain: String,
     client_id: Arc<str>,
@@ -158,5 +159,17 @@ impl Application {
 
     pub(crate) fn time(&self) -> &Clock {
         &self.clock
+    }
+}
+
+/// Without the HTTP client: its default headers may hold secrets.
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application")
+            .field("domain", &self.settings.domain)
+            .field("client_id", &self.settings.client_id)
+            .field("client_auth", &self.settings.client_auth)
+            .field("leeway", &self.settings.leeway)
+            .finish_non_exhaustive()
     }
 }

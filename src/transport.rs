@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,15 +16,13 @@ use crate::json;
 use crate::origin;
 
 /// The only way to the provider: confidential, without redirects, bounded in time and size.
-#[derive(Debug)]
 pub(crate) struct Transport {
     /// What the client is to be made of, until it is made.
     builder: Mutex<Option<reqwest::ClientBuilder>>,
     client: OnceLock<Result<reqwest::Client>>,
 }
 
-/// An answer that was read in full.
-#[derive(Debug)]
+/// An answer that was read in full. Without `Debug`: its body may hold tokens.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -82,6 +81,13 @@ impl Transport {
                 .map_err(|error| Error::configuration("the HTTP client could not be built; check http_client").with_source(error))
         });
         made.clone()
+    }
+}
+
+/// Without the client: its default headers may hold secrets.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,11 @@ type Alteration<'a> = &'a (dyn Fn(&str) -> String + Sync);
 
 /// Each alteration of a callback is refused, before the token endpoint is asked anything, by an error that tells nothing.
 async fn each_is_refused(halves: &TwoHalves, rows: &[(&str, Alteration<'_>)]) {
+/// A name, and what becomes of a good callback.
+type Row<'a> = (&'a str, &'a (dyn Fn(&str) -> String + Sync));
+
+/// Each alteration of a callback is refused, before the token endpoint is asked anything, by an error that tells nothing.
+async fn each_is_refused(halves: &TwoHalves, rows: &[Row<'_>]) {
     for (name, alter) in rows {
         let (login, callback) = halves.returned().await;
         let secrets = ["state", "nonce"].map(|name| parameter(login.url().as_str(), name));
@@ -265,11 +270,11 @@ async fn a_callback_after_the_timeout_is_refused() {
     let application = Application::new(provider.issuer(), provider.client_id()).clock(&clock);
     let mut halves = TwoHalves::of(provider, &application);
     halves.auth = halves.auth.timeout(Duration::from_secs(60));
-    let late: &dyn Fn(&str) -> String = &|url| {
+    let late = |url: &str| {
         clock.advance(Duration::from_secs(60));
         url.to_owned()
     };
-    each_is_refused(&halves, &[("at the very end", late)]).await;
+    each_is_refused(&halves, &[("at the very end", &late)]).await;
 
     let (login, callback) = halves.returned().await;
     let kept = PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();

@@ -15,7 +15,7 @@ const CALLBACK: &str = "http://127.0.0.1:21965/callback";
 const AUDIENCE: &str = "https://api.example.com";
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().no_gzip().build().unwrap()
 }
 
 async fn callback(provider: &TestProvider) -> String {

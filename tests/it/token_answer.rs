@@ -200,7 +200,7 @@ async fn an_id_token_is_demanded_where_openid_was_asked_for() {
         assert!(error.to_string().contains("leave openid out of the scope"), "{error}");
     }
     for fault in &missing {
-        let credentials = halves_without_openid().await.answered(fault.clone().set("token_type", "Bearer")).await.unwrap();
+        let credentials = without_identity().await.answered(fault.clone()).await.unwrap();
         assert!(credentials.id_token().is_none());
     }
     let provider = TestProvider::start().await;
@@ -211,10 +211,6 @@ async fn an_id_token_is_demanded_where_openid_was_asked_for() {
         token.unsigned();
     });
     assert_eq!(halves.log_in().await.unwrap_err().kind(), ErrorKind::IdToken, "one that is there is verified");
-}
-
-async fn halves_without_openid() -> TwoHalves {
-    without_identity().await
 }
 
 /// B23, B25 — token: 2 for each

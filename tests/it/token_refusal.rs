@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use hallpass::testing::{Endpoint, Fault, TestProvider};
-use hallpass::{Application, ClientAuth, Error, ErrorKind, ServerError};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hallpass::testing::{Endpoint, Fault, TestClient, TestProvider};
+use hallpass::{Application, ClientAuth, Error, ErrorKind, PendingLogin, ServerError};
 use serde_json::json;
 
-use crate::two_halves::{TwoHalves, all_of};
+use crate::two_halves::{TwoHalves, all_of, parameter, with};
 
 fn server(error: &Error) -> (&str, Option<&str>, Option<u16>) {
     let server: &ServerError = error.server_error().unwrap();
@@ -165,7 +167,7 @@ async fn all_of_auth0s_error_bodies_are_understood() {
 #[tokio::test]
 async fn basic_credentials_are_form_encoded_first() {
     let (id, secret) = ("client %&+-_.!~*'()", "s€cret:+%&");
-    let client = hallpass::testing::TestClient::confidential(id, secret).callback("https://app.example.com/callback");
+    let client = TestClient::confidential(id, secret).callback("https://app.example.com/callback");
     let provider = TestProvider::builder().client(client).start().await;
     let application = Application::new(provider.issuer(), id).client_auth(ClientAuth::client_secret_basic(secret));
     let halves = TwoHalves::of(provider, &application);
@@ -173,15 +175,14 @@ async fn basic_credentials_are_form_encoded_first() {
 
     let request = halves.provider.requests(Endpoint::Token).remove(0);
     let basic = request.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
-    let pair = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, basic).unwrap();
+    let pair = BASE64_STANDARD.decode(basic).unwrap();
     let expected = "client+%25%26%2B%2D%5F%2E%21%7E%2A%27%28%29:s%E2%82%ACcret%3A%2B%25%26";
     assert_eq!(String::from_utf8(pair).unwrap(), expected);
     assert_eq!((request.field("client_secret"), request.field("client_id")), (None, None));
     assert_eq!(halves.provider.requests(Endpoint::Authorize)[0].parameter("client_id").as_deref(), Some(id));
 }
 
-/// What an error may not say, though the provider quotes it: every value of the request that only the two of them know.
-/// I1
+/// I1: what an error may not say, though the provider quotes it: each value of the request that only the two of them know.
 #[tokio::test]
 async fn an_error_that_repeats_the_request_is_not_shown() {
     let provider = TestProvider::start().await;
@@ -191,13 +192,13 @@ async fn an_error_that_repeats_the_request_is_not_shown() {
     let post = TwoHalves::of(provider.clone(), &Application::new(provider.issuer(), "web").client_auth(secret));
     for halves in [basic, post] {
         let (login, callback) = halves.returned().await;
-        let code = crate::two_halves::parameter(&callback, "code");
+        let code = parameter(&callback, "code");
         let odd = "an+odd%2Fcode%3D";
         let sent = |name: &str| halves.provider.requests(Endpoint::Token).last().unwrap().field(name).unwrap();
         for (raw, decoded) in [(&*code, &*code), (odd, "an odd/code=")] {
-            let again = hallpass::PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
+            let again = PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
             halves.provider.next(Endpoint::Token, Fault::status(400));
-            let callback = crate::two_halves::with(&callback, "code", raw);
+            let callback = with(&callback, "code", raw);
             halves.auth.finish(again, &callback).await.unwrap_err();
             let verifier = sent("code_verifier");
             let header = halves.provider.requests(Endpoint::Token).last().unwrap().header("authorization").map(str::to_owned);
@@ -211,7 +212,7 @@ async fn an_error_that_repeats_the_request_is_not_shown() {
                     Fault::answer(500, "text/html", format!("<pre>POST /oauth/token\n{secret}</pre>")),
                     Fault::new().set("token_type", secret),
                 ] {
-                    let again = hallpass::PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
+                    let again = PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
                     halves.provider.next(Endpoint::Token, fault);
                     let error = halves.auth.finish(again, &callback).await.unwrap_err();
                     assert!(!all_of(&error).contains(secret), "{secret} in {error:?}");

@@ -40,6 +40,19 @@ async fn a_body_over_one_mebibyte_is_cut_off() {
     assert_eq!(halves.answered(body(1 << 20)).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
 }
 
+/// B12
+#[tokio::test]
+async fn a_body_is_capped_after_it_was_unpacked() {
+    let halves = TwoHalves::start().await;
+    let error = halves.answered(Fault::gzip_bomb(64 << 20)).await.unwrap_err();
+    assert!(halves.provider.requests(Endpoint::Token)[0].header("accept-encoding").unwrap().contains("gzip"));
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
+    assert!(error.to_string().contains("1024 KiB"), "{error}");
+    // Unpacked it is no JSON, and short enough to be read.
+    let error = halves.answered(Fault::gzip_bomb(1000)).await.unwrap_err();
+    assert!(error.to_string().contains("not with the JSON object"), "{error}");
+}
+
 /// B13 — token: 1
 #[tokio::test]
 async fn an_answer_that_drips_ends_at_the_deadline() {

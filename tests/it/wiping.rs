@@ -23,7 +23,11 @@ fn what_holds_a_secret_wipes_it() {
     assert_eq!(by_dropping(|mut text| (text.reserve(1000), text.clear())), 2, "also by growing");
 
     assert_eq!(by_dropping(Secret::new), 0);
-    assert_eq!(by_dropping(|text| (Secret::new(text).clone(), 0)), 0);
+    let secret = Secret::new(CANARY);
+    let clone = secret.clone();
+    drop(secret);
+    assert_eq!(clone.expose(), CANARY, "only the last clone wipes");
+    assert_eq!(left_behind(CANARY, || drop(clone)).1, 0);
     assert_eq!(by_dropping(|text| AccessToken::bearer(text).unwrap()), 0);
     assert_eq!(by_dropping(|text| AccessToken::bearer(text).unwrap().header_value().clone()), 0);
     assert_eq!(by_dropping(|text| Application::new("acme.auth0.com", "id").client_auth(ClientAuth::client_secret_basic(text))), 0);
