@@ -2,8 +2,6 @@
 
 mod jwk;
 mod jws;
-#[cfg(test)]
-mod vectors;
 
 pub(crate) use jwk::Jwk;
 pub(crate) use jws::CompactJws;
@@ -24,3 +22,6 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
 pub(crate) fn base64url_onto(buffer: &mut [u8], bytes: &[u8]) -> usize {
     URL_SAFE_NO_PAD.encode_slice(bytes, buffer).expect("the caller's buffer is large enough")
 }
+
+#[cfg(test)]
+mod vectors;
