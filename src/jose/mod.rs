@@ -17,3 +17,11 @@ pub(crate) fn base64url_decode(text: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+/// The same, off the heap: how many of `buffer`'s bytes it takes.
+pub(crate) fn base64url_onto(buffer: &mut [u8], bytes: &[u8]) -> usize {
+    URL_SAFE_NO_PAD.encode_slice(bytes, buffer).expect("the caller's buffer is large enough")
+}
+
+#[cfg(test)]
+mod vectors;

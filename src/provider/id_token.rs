@@ -1,6 +1,8 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -9,7 +11,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::crypto::{Algorithm, VerifyingKey, equal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::jose::{CompactJws, base64url};
+use crate::jose::{CompactJws, base64url_onto};
 use crate::json::{self, Text};
 use crate::provider::Claims;
 use crate::provider::keys::{Keys, Verdict};
@@ -230,7 +232,9 @@ fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
 
 /// OpenID Connect Core 1.0, section 3.1.3.6: "the left-most half of the hash of the octets of the ASCII representation".
 fn is_half_hash(hash: &str, algorithm: Algorithm, of: &str) -> bool {
-    equal(hash.as_bytes(), base64url(algorithm.digest(of.as_bytes()).left_half()).as_bytes())
+    let mut encoded = [0; 43];
+    let length = base64url_onto(&mut encoded, algorithm.digest(of.as_bytes()).left_half());
+    equal(hash.as_bytes(), &encoded[..length])
 }
 
 async fn verify_signature(jws: &CompactJws<'_>, expected: &Expected<'_>, keys: &Keys) -> Result<()> {
@@ -321,11 +325,41 @@ impl Organization {
 }
 
 /// `aud`: "the general case, […] an array of case-sensitive strings", or a single one (RFC 7519, section 4.1.3).
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Audience<'a> {
-    One(#[serde(borrow)] Text<'a>),
-    Many(#[serde(borrow)] Vec<Text<'a>>),
+    One(Text<'a>),
+    Many(Vec<Text<'a>>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AudienceVisitor)
+    }
+}
+
+struct AudienceVisitor;
+
+impl<'de> Visitor<'de> for AudienceVisitor {
+    type Value = Audience<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_borrowed_str<E>(self, audience: &'de str) -> Result<Audience<'de>, E> {
+        Ok(Audience::One(Text(Cow::Borrowed(audience))))
+    }
+
+    fn visit_str<E>(self, audience: &str) -> Result<Audience<'de>, E> {
+        Ok(Audience::One(Text(Cow::Owned(audience.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut audiences: A) -> Result<Audience<'de>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(audience) = audiences.next_element()? {
+            all.push(audience);
+        }
+        Ok(Audience::Many(all))
+    }
 }
 
 impl Audience<'_> {
@@ -360,3 +394,49 @@ impl<'de> Deserialize<'de> for NumericDate {
 
 /// How far `auth_time` may be ahead of the clock.
 const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::application::Application;
+    use crate::testing::{Endpoint, TestBrowser, TestProvider};
+
+    /// With keys that are here already, a verification waits for nothing.
+    #[tokio::test]
+    async fn a_verification_with_warm_keys_costs_eight_allocations_at_most() {
+        let provider = TestProvider::start().await;
+        provider.always_id_token(|token| {
+            token.set_at_hash().set("https://acme.com/roles", ["admin", "editor"]);
+        });
+        let application = Application::new(provider.issuer(), provider.client_id());
+        let auth = application.web_auth().redirect_uri("http://127.0.0.1:9999/callback").max_age(Duration::from_secs(60));
+        let login = auth.begin().await.unwrap();
+        let nonce = login.secrets.nonce().to_owned();
+        let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+        let credentials = auth.finish(login, &callback).await.unwrap();
+        let metadata = application.provider().metadata().await.unwrap();
+        let text = credentials.id_token().unwrap().raw();
+        let expected = Expected {
+            issuer: &metadata.issuer,
+            jwks_uri: &metadata.jwks_uri,
+            algorithms: metadata.id_token_algorithms.as_deref(),
+            client_id: application.client_id(),
+            client_secret: None,
+            access_token: credentials.access_token().expose(),
+            now: application.time().now(),
+            leeway: Duration::from_secs(60),
+            flow: Flow::Login { nonce: Some(&nonce), code: "code", max_age: Some(Duration::from_secs(60)), organization: None },
+        };
+        let mut verified = None;
+        let cost = allocation_counter::measure(|| {
+            let verification = pin!(application.provider().verify_id_token(text, &expected));
+            verified = Some(verification.poll(&mut Context::from_waker(Waker::noop())));
+        });
+        assert!(matches!(verified, Some(Poll::Ready(Ok(_)))), "{verified:?}");
+        assert!(cost.count_total <= 8, "{cost:?}");
+        assert_eq!(provider.count(Endpoint::Jwks), 1);
+    }
+}

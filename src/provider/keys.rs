@@ -157,3 +157,53 @@ const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(60);
 const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TRIED: usize = 8;
 const MOST_KEYS: usize = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Endpoint, TestClock, TestProvider};
+
+    fn keys(clock: &TestClock) -> Arc<Keys> {
+        Arc::new(Keys::new(Arc::new(Transport::new(reqwest::Client::builder())), clock.clock()))
+    }
+
+    /// D15 — keys: 1 per cooldown
+    #[tokio::test]
+    async fn ten_thousand_unknown_key_ids_cost_one_request_per_cooldown() {
+        let provider = TestProvider::start().await;
+        let clock = TestClock::new();
+        let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
+        let good = provider.access_token("https://api.example.com", "");
+        let mut jws = CompactJws::parse(&good, "at+jwt").unwrap();
+        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::Verified);
+        for round in 1..=2 {
+            for number in 0..10_000 {
+                jws.kid = Some(format!("{round}-{number}").into());
+                assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+            }
+            assert_eq!(provider.count(Endpoint::Jwks), 1 + round);
+            clock.advance(UNKNOWN_KEY_COOLDOWN);
+        }
+    }
+
+    /// D16 — keys: 1
+    #[tokio::test]
+    async fn a_thousand_verifications_on_a_cold_cache_cost_one_request() {
+        let provider = TestProvider::start().await;
+        let (keys, url) = (keys(&TestClock::new()), provider.endpoint_url(Endpoint::Jwks));
+        let good: Arc<str> = provider.access_token("https://api.example.com", "").into();
+        let gate = provider.hold(Endpoint::Jwks);
+        let verifications: Vec<_> = (0..1_000)
+            .map(|_| {
+                let (keys, url, good) = (Arc::clone(&keys), url.clone(), Arc::clone(&good));
+                tokio::spawn(async move { keys.verify(&url, &CompactJws::parse(&good, "at+jwt").unwrap()).await })
+            })
+            .collect();
+        gate.reached(1).await;
+        gate.release();
+        for verification in verifications {
+            assert_eq!(verification.await.unwrap().unwrap(), Verdict::Verified);
+        }
+        assert_eq!(provider.count(Endpoint::Jwks), 1);
+    }
+}

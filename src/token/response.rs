@@ -115,3 +115,27 @@ impl Visitor<'_> for SecondsVisitor {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::testing::{Endpoint, Fault, TestProvider};
+    use crate::transport::Transport;
+
+    #[tokio::test]
+    async fn an_answer_with_all_tokens_is_read_with_a_handful_of_allocations() {
+        let provider = TestProvider::start().await;
+        let body = r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600,"scope":"openid profile",
+            "refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","id_token":"e30.e30.e30","example_parameter":"example_value"}"#;
+        provider.next(Endpoint::Token, Fault::answer(200, "application/json", body));
+        let transport = Transport::new(reqwest::Client::builder());
+        let reply = transport.get("the token request", &provider.endpoint_url(Endpoint::Token)).await.unwrap();
+        let now = Clock::default().now();
+        let mut read = None;
+        let cost = allocation_counter::measure(|| read = TokenResponse::read(&reply, now, false).ok());
+        assert_eq!(read.unwrap().scope.as_deref(), Some("openid profile"));
+        // Two for each text that is kept, shared and wiped, and one for the scope.
+        assert!(cost.count_total <= 7, "{cost:?}");
+    }
+}
