@@ -7,10 +7,6 @@ use hallpass::{Application, Error, ErrorKind, PendingLogin};
 
 use crate::two_halves::{REDIRECT_URI, TwoHalves, all_of, parameter, with, without};
 
-type Alteration<'a> = &'a (dyn Fn(&str) -> String + Sync);
-
-/// Each alteration of a callback is refused, before the token endpoint is asked anything, by an error that tells nothing.
-async fn each_is_refused(halves: &TwoHalves, rows: &[(&str, Alteration<'_>)]) {
 /// A name, and what becomes of a good callback.
 type Row<'a> = (&'a str, &'a (dyn Fn(&str) -> String + Sync));
 
