@@ -46,7 +46,11 @@ impl Application {
             accept_missing_id_token: false,
             accept_missing_token_type: false,
         };
-        Self::assemble(Arc::new(settings), Arc::new(Transport::new(reqwest::Client::builder())), Clock::default())
+        Self::assemble(
+            Arc::new(settings),
+            Arc::new(Transport::new(reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT))),
+            Clock::default(),
+        )
     }
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
@@ -173,3 +177,6 @@ impl fmt::Debug for Application {
             .finish_non_exhaustive()
     }
 }
+
+/// Shorter than a request's deadline, so that a host that is not there is told from an answer that is lost.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,11 +1,11 @@
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::application::Application;
-use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::error::{Error, ErrorKind, Result, ServerError, is_transient};
 use crate::form::{Form, leaks_into, repeats};
 use crate::json::{self, MemberNames};
 use crate::transport::Reply;
@@ -101,6 +101,5 @@ fn plain_text(reply: &Reply) -> String {
 }
 
 fn delay(reply: &Reply, application: &Application) -> Option<std::time::Duration> {
-    let limited = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
-    limited.then(|| reply.retry_after(application.time().now())).flatten()
+    is_transient(reply.status).then(|| reply.retry_after(application.time().now())).flatten()
 }

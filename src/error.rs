@@ -110,8 +110,7 @@ impl Error {
         }
         let mut error = Self::new(ErrorKind::Server, message);
         error.unshared().transient =
-            server.status.is_some_and(|status| status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
-                || matches!(server.code.as_str(), "temporarily_unavailable" | "server_error");
+            server.status.is_some_and(is_transient) || matches!(server.code.as_str(), "temporarily_unavailable" | "server_error");
         error.unshared().server = Some(server);
         error
     }
@@ -272,6 +271,11 @@ impl ServerError {
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
+}
+
+/// Whether a status says that the server is in trouble, or that it is asked too often.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Text from outside, fit to be shown: capped, with control characters and direction overrides escaped.

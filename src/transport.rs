@@ -11,7 +11,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Result, excerpt};
+use crate::error::{Error, ErrorKind, Result, excerpt, is_transient};
 use crate::json;
 use crate::origin;
 
@@ -128,6 +128,12 @@ impl Reply {
         let reset = text("x-ratelimit-reset")?.parse().ok()?;
         Some(until(reset).min(LONGEST_WAIT))
     }
+
+    /// A failure of discovery and the like, where the provider owes no error of its own.
+    pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
+        let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
+        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after(now)) } else { error }
+    }
 }
 
 async fn exchange(
@@ -162,19 +168,6 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The error for an answer that says the provider is in trouble, or that this program asks too often.
-pub(crate) fn is_transient(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-}
-
-impl Reply {
-    /// A failure of discovery and the like, where the provider owes no error of its own.
-    pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
-        let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
-        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after(now)) } else { error }
-    }
 }
 
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -36,7 +36,8 @@ impl WebAuth {
         let metadata = self.application.provider().metadata().await?;
         let mut listener = Listener::bind(&self.loopback_address()?, ResponseMode::Query, self.page.clone())?;
         let login = self.prepare(&metadata, listener.redirect_uri().into())?;
-        let returned = timeout(self.timeout, self.wait_for_return(&mut listener, &login)).await;
+        let belongs = |text: &str| Callback::parse(text).is_ok_and(|callback| callback.answers(&login));
+        let returned = timeout(self.timeout, self.wait_for_return(&mut listener, login.url(), &belongs)).await;
         match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login)))? {
             Return::Pasted(callback) => self.redeem(login, &metadata, &callback).await,
             Return::Arrived(mut arrival) => {
@@ -122,8 +123,9 @@ impl WebAuth {
     }
 }
 
+/// How the browser came back.
 #[cfg(feature = "loopback")]
-enum Return {
+pub(super) enum Return {
     Arrived(Arrival),
     /// By the person's hand, where the browser runs on another machine.
     Pasted(Zeroizing<String>),
@@ -136,10 +138,14 @@ impl WebAuth {
     }
 
     /// A browser in this terminal is open until it is closed, so the callback is waited for meanwhile.
-    async fn wait_for_return(&self, listener: &mut Listener, login: &PendingLogin) -> Result<Return> {
-        let belongs = |text: &str| Callback::parse(text).is_ok_and(|callback| callback.answers(login));
-        let mut opening = pin!(self.browser.open(login.url()));
-        let mut accepting = pin!(listener.accept(&belongs));
+    pub(super) async fn wait_for_return(
+        &self,
+        listener: &mut Listener,
+        url: &Url,
+        belongs: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Return> {
+        let mut opening = pin!(self.browser.open(url));
+        let mut accepting = pin!(listener.accept(belongs));
         let mut pasting = self.browser.pasted();
         let mut opened = false;
         loop {

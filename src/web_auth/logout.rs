@@ -89,34 +89,22 @@ impl WebAuth {
     /// Dropping the future frees the port at once; the browser may have ended the session already.
     #[cfg(feature = "loopback")]
     pub async fn logout(&self, logout: &Logout) -> Result<()> {
-        use std::pin::pin;
-
-        use crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome, ResponseMode};
+        use crate::web_auth::listener::{Listener, LoopbackAddress, PageOutcome, ResponseMode};
+        use crate::web_auth::login::Return;
 
         let url = self.logout_url(logout).await?;
         let address = logout.return_to.as_deref().and_then(|url| LoopbackAddress::from_redirect_uri(url).ok());
         let Some(address) = address else { return self.browser.open(&url).await };
         let mut listener = Listener::bind(&address, ResponseMode::Query, self.page.clone())?;
-        let returned = tokio::time::timeout(self.timeout, async {
-            let mut opening = pin!(self.browser.open(&url));
-            // Providers return without a state, or with another: nothing depends on it.
-            let mut accepting = pin!(listener.accept(&|_| true));
-            let mut opened = false;
-            loop {
-                tokio::select! {
-                    result = &mut opening, if !opened => {
-                        result?;
-                        opened = true;
-                    }
-                    arrival = &mut accepting => return Ok(arrival),
-                }
-            }
-        });
-        let arrival: Result<Arrival> = returned.await.unwrap_or_else(|_| {
+        // Providers return without a state, or with another: nothing depends on it.
+        let returned = tokio::time::timeout(self.timeout, self.wait_for_return(&mut listener, &url, &|_| true)).await;
+        let returned = returned.unwrap_or_else(|_| {
             let register = "register the return URL as an allowed logout URL";
             Err(Error::new(ErrorKind::TimedOut, format!("the browser did not come back; {register}")))
-        });
-        listener.answer(arrival?, PageOutcome::LoggedOut).await;
+        })?;
+        if let Return::Arrived(arrival) = returned {
+            listener.answer(arrival, PageOutcome::LoggedOut).await;
+        }
         Ok(())
     }
 }
