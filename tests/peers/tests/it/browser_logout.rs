@@ -1,9 +1,10 @@
 //! The session in the browser ends at a certified provider.
 use std::net::TcpListener;
+use std::time::Duration;
 
 use hallpass::WebAuth;
 use hallpass::web_auth::Logout;
-use hallpass_peers::{OidcProvider, Person};
+use hallpass_peers::{MockServer, OidcProvider, Person};
 
 use crate::browser_login::log_in;
 
@@ -15,7 +16,7 @@ async fn after_a_logout_the_browser_comes_back_and_the_provider_asks_who_it_is()
     let login = WebAuth::new(provider.issuer(), "native").ephemeral_port().browser(person.browser());
 
     let return_to = format!("http://127.0.0.1:{}/logged-out", free_port());
-    let logout = Logout::of(Logout::new(), &credentials).return_to(&return_to).state("from-here");
+    let logout = Logout::new().of(&credentials).return_to(&return_to).state("from-here");
     let (ended, page) = tokio::join!(login.logout(&logout), async {
         person.confirms_the_logout().await;
         person.sees("You are logged out").await
@@ -28,6 +29,18 @@ async fn after_a_logout_the_browser_comes_back_and_the_provider_asks_who_it_is()
         person.consents().await;
     });
     assert_eq!(credentials.unwrap().user().unwrap().subject(), "bob");
+}
+
+/// H11: no state was sent, and none comes back. The page that the browser is sent to is the library's own, and comes before the
+/// browser is done with what it was told to open.
+#[tokio::test]
+async fn a_provider_that_asks_nothing_sends_the_browser_straight_back() {
+    let (provider, person) = (MockServer::start(), Person::sits_down().await);
+    let login = WebAuth::new(provider.issuer(), "native").timeout(Duration::from_secs(20)).browser(person.browser());
+    let logout = Logout::new().return_to(format!("http://127.0.0.1:{}/logged-out", free_port()));
+    login.logout(&logout).await.unwrap();
+    person.sees("You are logged out").await;
+    assert_eq!(provider.count("/endsession").await, 1);
 }
 
 /// The provider has to be told the port before anybody listens there.
