@@ -36,7 +36,7 @@ const PUBLISHED: [(&str, &str); 4] = [
 
 #[test]
 fn published_signatures_are_verified_by_their_keys_and_by_no_other() {
-    for (position, (jwk, token)) in PUBLISHED.iter().enumerate() {
+    for (position, (jwk, _)) in PUBLISHED.iter().enumerate() {
         for (other, (_, another)) in PUBLISHED.iter().enumerate() {
             assert_eq!(verified(another, &key(jwk)), other == position, "{another} by {jwk}");
         }
