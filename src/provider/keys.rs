@@ -186,7 +186,7 @@ mod tests {
         }
     }
 
-    /// D16 — keys: 1
+    /// D16, D23 — keys: 1
     #[tokio::test]
     async fn a_thousand_verifications_on_a_cold_cache_cost_one_request() {
         let provider = TestProvider::start().await;

@@ -1,6 +1,6 @@
 //! An ID token belongs to one login: by its nonce, its hashes and its organization; one from a refresh, to the login before it.
 
-use hallpass::testing::{Endpoint, Fault, TestProvider, TokenDraft};
+use hallpass::testing::{Endpoint, Fault, TestProvider};
 use hallpass::{Credentials, ErrorKind, WebAuth};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
@@ -208,6 +208,14 @@ async fn a_refreshed_id_token_is_about_the_same_login_or_dropped_and_the_tokens_
     ];
     for (row, alter) in rows {
         provider.next_id_token(alter);
+    provider.next_id_token(|_| ());
+    provider.next_id_token(move |token| {
+        token.set("nonce", &nonce);
+    });
+    provider.next_id_token(|token| {
+        token.remove("auth_time");
+    });
+    for row in ["as it is", "with the first nonce", "without auth_time"] {
         kept = application.renew_credentials(&kept).await.unwrap();
         assert!(kept.id_token_refusal().is_none(), "{row}: {:?}", kept.id_token_refusal());
     }
