@@ -4,11 +4,13 @@ mod key;
 mod lock;
 mod memory;
 mod record;
+mod seal;
 
 pub use key::RecordKey;
 pub use lock::Lock;
 pub use memory::Memory;
 pub use record::Record;
+pub use seal::{SealingKey, SealingKeys};
 
 use std::future::Future;
 use std::time::Duration;
