@@ -1,11 +1,17 @@
 //! Where credentials are kept between two starts of a program, and between its processes.
 
+#[cfg(feature = "file")]
+mod file;
 mod key;
 mod lock;
 mod memory;
+#[cfg(feature = "file")]
+mod off_the_workers;
 mod record;
 mod seal;
 
+#[cfg(feature = "file")]
+pub use file::File;
 pub use key::RecordKey;
 pub use lock::Lock;
 pub use memory::Memory;
