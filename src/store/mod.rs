@@ -3,6 +3,8 @@
 #[cfg(feature = "file")]
 mod file;
 mod key;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod lock;
 mod memory;
 #[cfg(feature = "file")]
@@ -13,6 +15,8 @@ mod seal;
 #[cfg(feature = "file")]
 pub use file::File;
 pub use key::RecordKey;
+#[cfg(feature = "keychain")]
+pub use keychain::Keychain;
 pub use lock::Lock;
 pub use memory::Memory;
 pub use record::Record;

@@ -52,6 +52,11 @@ impl SealingKey {
         &self.0
     }
 
+    #[cfg(feature = "keychain")]
+    pub(in crate::store) fn is(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+
     /// Which key it is, for everybody to see. It tells nothing about a random key.
     fn id(&self) -> [u8; KEY_ID] {
         let mut text = Zeroizing::new(Vec::with_capacity(KEY_ID_PREFIX.len() + 32));

@@ -49,6 +49,12 @@ impl File {
         self
     }
 
+    /// A lock on something else than a record.
+    #[cfg(feature = "keychain")]
+    pub(in crate::store) async fn lock_beside_records(&self, name: &str, wait: Duration) -> Result<Lock> {
+        Ok(Lock::new(FileLock::acquire(&self.folder, format!("{name}.lock"), wait).await?))
+    }
+
     fn read(&self, key: &RecordKey) -> Result<Option<Record>> {
         let Some(mut bytes) = self.folder.read(key.id())? else { return Ok(None) };
         let record = match &self.keys {
