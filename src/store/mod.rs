@@ -1,14 +1,26 @@
 //! Where credentials are kept between two starts of a program, and between its processes.
 
+#[cfg(feature = "file")]
+mod file;
 mod key;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod lock;
 mod memory;
+#[cfg(feature = "file")]
+mod off_the_workers;
 mod record;
+mod seal;
 
+#[cfg(feature = "file")]
+pub use file::File;
 pub use key::RecordKey;
+#[cfg(feature = "keychain")]
+pub use keychain::Keychain;
 pub use lock::Lock;
 pub use memory::Memory;
 pub use record::Record;
+pub use seal::{SealingKey, SealingKeys};
 
 use std::future::Future;
 use std::time::Duration;

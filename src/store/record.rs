@@ -16,6 +16,7 @@ impl Record {
         let mut bytes = Zeroizing::new(Vec::with_capacity(HEAD + content.len()));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&generation.to_be_bytes());
+        bytes.extend_from_slice(&(content.len() as u64).to_be_bytes());
         bytes.extend_from_slice(content);
         Self { bytes }
     }
@@ -33,6 +34,9 @@ impl Record {
         if bytes[4] != MAGIC[4] {
             return Err(refused("a newer release of this library stored them"));
         }
+        if number(&bytes[LENGTH..HEAD]) != (bytes.len() - HEAD) as u64 {
+            return Err(refused("they are cut off"));
+        }
         Ok(Self { bytes })
     }
 
@@ -45,8 +49,7 @@ impl Record {
     /// Which of the records of a key it is. Every newer one has a higher number.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        let bytes = self.bytes[MAGIC.len()..HEAD].try_into();
-        u64::from_be_bytes(bytes.unwrap_or_default())
+        number(&self.bytes[GENERATION..LENGTH])
     }
 
     pub(crate) fn content(&self) -> &[u8] {
@@ -60,6 +63,12 @@ impl fmt::Debug for Record {
     }
 }
 
-/// The format's name and version.
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().expect("the numbers of the head have eight bytes"))
+}
+
+/// The format's name and version. Then the generation, the content's length, and the content.
 const MAGIC: &[u8; 5] = b"hlps\x01";
-const HEAD: usize = MAGIC.len() + 8;
+const GENERATION: usize = MAGIC.len();
+const LENGTH: usize = GENERATION + 8;
+const HEAD: usize = LENGTH + 8;

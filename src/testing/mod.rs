@@ -1,7 +1,7 @@
 //! An identity provider, the person in front of it and an API, all inside the process: for the tests of programs that use this crate.
 //!
 //! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`Api`] wants the
-//! token; [`TestClock`] is the time.
+//! token; [`TestClock`] is the time. [`store_contract`] is what a store of one's own has to do.
 //! Everything is counted, and goes wrong on demand: see [`Fault`] and [`TokenDraft`]. The keys in here are known to everybody:
 //! nothing of it is for production.
 //!
@@ -38,6 +38,8 @@ mod client;
 pub use client::TestClient;
 mod clock;
 pub use clock::TestClock;
+mod contract;
+pub use contract::store_contract;
 mod endpoint;
 pub use endpoint::Endpoint;
 mod fault;

@@ -26,6 +26,8 @@ mod redaction;
 mod revocation;
 mod scripted_api;
 mod shown;
+#[cfg(unix)]
+mod stores;
 mod testing_faults;
 mod testing_provider;
 mod token_answer;

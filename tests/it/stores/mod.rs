@@ -1,0 +1,9 @@
+//! Stores of one machine: what they keep, and what they refuse.
+
+mod contract;
+mod file_on_disk;
+mod other_process;
+mod processes;
+mod record_bytes;
+mod scratch_folder;
+mod sealing;

@@ -1,0 +1,78 @@
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+/// The same test in another process: there [`folder`](Self::folder) is the folder that the first one gave it.
+pub(super) struct OtherProcess {
+    child: Child,
+    output: BufReader<ChildStderr>,
+}
+
+impl OtherProcess {
+    pub(super) fn start(test: &str, folder: &Path) -> Self {
+        Self::run(Command::new(std::env::current_exe().unwrap()), test, folder)
+    }
+
+    /// One that may write files of up to 2 KiB only, and sees an error beyond.
+    pub(super) fn start_with_little_disk(test: &str, folder: &Path) -> Self {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", r#"trap "" XFSZ; ulimit -f 2; exec "$@""#, "bash"]).arg(std::env::current_exe().unwrap());
+        Self::run(shell, test, folder)
+    }
+
+    fn run(mut command: Command, test: &str, folder: &Path) -> Self {
+        command.args([test, "--exact", "--nocapture"]).env(FOLDER, folder);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stderr.take().unwrap());
+        Self { child, output }
+    }
+
+    /// In the other process: the folder that it was given.
+    pub(super) fn folder() -> Option<PathBuf> {
+        std::env::var_os(FOLDER).map(PathBuf::from)
+    }
+
+    /// In the other process.
+    pub(super) fn says(word: &str) {
+        eprintln!("{word}");
+    }
+
+    /// Until the other process said it, and nothing else.
+    pub(super) fn waits_for(&mut self, word: &str) {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), word, "what the other process said");
+    }
+
+    /// Until it ended by itself.
+    pub(super) fn ends_well(&mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(super) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    pub(super) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+}
+
+impl Drop for OtherProcess {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+const FOLDER: &str = "FOLDER_OF_ANOTHER_PROCESS";
