@@ -119,3 +119,21 @@ fn endpoint(name: &str, text: &str, issuer: &Issuer) -> Result<Url> {
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D5
+    #[test]
+    fn an_https_issuer_has_no_http_endpoint_not_even_on_loopback() {
+        let issuer = Issuer::parse("acme.auth0.com").unwrap();
+        for url in ["http://127.0.0.1/token", "http://localhost/token", "http://[::1]/token"] {
+            let error = endpoint("token_endpoint", url, &issuer).unwrap_err();
+            assert!(error.to_string().contains("its token_endpoint is http, though the issuer is https"), "{error}");
+        }
+        endpoint("token_endpoint", "https://login.example/token", &issuer).unwrap();
+        let issuer = Issuer::parse("http://localhost:8080/").unwrap();
+        endpoint("token_endpoint", "http://127.0.0.1/token", &issuer).unwrap();
+    }
+}

@@ -76,10 +76,12 @@ async fn a_root_slash_is_forgiven_and_the_documents_own_issuer_counts_from_there
         assert!(error.to_string().contains("iss is not the issuer"), "{error}");
     }
     // Under a path a slash makes another issuer.
-    let provider = TestProvider::builder().issuer_path("/tenant").start().await;
-    let configured = provider.issuer().trim_end_matches('/');
-    let error = web_auth(&Application::new(configured, provider.client_id())).begin().await.unwrap_err();
-    assert!(error.to_string().contains("names another issuer"), "{error}");
+    let with_slash = TestProvider::builder().issuer_path("/tenant").start().await;
+    let without_slash = TestProvider::builder().issuer_path("/tenant").without_trailing_slash().start().await;
+    for configured in [with_slash.issuer().trim_end_matches('/').to_owned(), format!("{}/", without_slash.issuer())] {
+        let error = web_auth(&Application::new(configured, "native")).begin().await.unwrap_err();
+        assert!(error.to_string().contains("names another issuer"), "{error}");
+    }
 }
 
 /// D3 — discovery: 0

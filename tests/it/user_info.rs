@@ -48,6 +48,21 @@ async fn user_info_is_about_the_person_who_logged_in_or_refused() {
     assert_eq!(provider.count(Endpoint::Other), 0);
 }
 
+/// C37
+#[tokio::test]
+async fn user_info_about_nobody_is_refused_also_where_nobody_was_named_before() {
+    let provider = TestProvider::start().await;
+    let application = application(&provider);
+    let credentials = login(&web_auth(&application).scope("read:messages")).await.unwrap();
+    assert!(credentials.id_token().is_none());
+    for nobody in [json!({ "sub": "" }), json!({ "email": "jane@example.com" })] {
+        provider.next(Endpoint::UserInfo, Fault::json(200, nobody));
+        assert_eq!(application.user_info(&credentials).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
+    }
+    provider.next(Endpoint::UserInfo, Fault::json(200, json!({ "sub": "auth0|jane" })));
+    assert_eq!(application.user_info(&credentials).await.unwrap().subject(), "auth0|jane");
+}
+
 /// C39 — elsewhere: 0
 #[tokio::test]
 async fn claims_that_stand_elsewhere_are_not_fetched() {
