@@ -68,15 +68,15 @@ impl Kept {
     pub(crate) async fn save_login(&self, credentials: &Credentials) -> Result<()> {
         let since = self.session.moment();
         let login = Content::of_login(credentials.clone(), self.now(), None);
-        let failure = match self.replace_by(&login).await {
-            Ok(stored) => {
-                self.session.wrote(stored, since);
-                return Ok(());
+        match self.replace_by(&login).await {
+            Ok(stored) => self.session.wrote(stored, since),
+            Err(error) if error.kind() == ErrorKind::Store => {
+                self.session.could_not_write(login, Unsaved::Login, since);
+                return Err(error.rescuing(credentials));
             }
-            Err(error) => error,
-        };
-        self.session.could_not_write(login, Unsaved::Login, since);
-        Err(failure.rescuing(credentials))
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     async fn write_again(&self, content: &Content, unsaved: Unsaved) -> Result<()> {
@@ -101,7 +101,8 @@ impl Kept {
     /// Puts a login in the place of whatever there is.
     async fn replace_by(&self, login: &Content) -> Result<Content> {
         for _ in 0..MOST_ATTEMPTS {
-            let stored = self.store.load(&self.session.key).await?.map(|record| record.generation());
+            // What cannot be read, or is another application's, is not written over.
+            let stored = self.read().await?.map(|content| content.generation);
             let login = login.following(stored);
             if self.store.save(&self.session.key, stored, &login.to_record(&self.session.key)).await? {
                 return Ok(login);
