@@ -28,6 +28,8 @@ pub(crate) struct Parts {
     /// As granted; none when the provider said nothing, which means as requested (RFC 6749, section 5.1).
     pub(crate) scope: Option<Box<str>>,
     pub(crate) requested_scope: Arc<str>,
+    /// The API that the access token was asked for.
+    pub(crate) requested_audience: Option<Arc<str>>,
 }
 
 impl Credentials {

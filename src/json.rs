@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// An object read into `T`, whose members may stand there only once. serde by itself would also read an array into a
 /// struct, member by member, and would not look at the bytes of members that `T` does not name.
@@ -55,7 +55,7 @@ pub(crate) enum NotAnObject {
 }
 
 /// Text that is borrowed from the input where it holds no escapes, also inside an `Option` or a `Vec`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 impl Deref for Text<'_> {

@@ -1,17 +1,13 @@
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
-use crate::credentials::{Credentials, Parts};
+use crate::credentials::Credentials;
 use crate::crypto;
-use crate::error::{Error, ErrorKind, Result};
-use crate::json;
+use crate::manager::term::Term;
 use crate::provider::IdToken;
 use crate::secret::Secret;
-use crate::store::Record;
 
 /// What a record holds: what a login gave, and access tokens for other APIs that its refresh token has bought since.
 #[derive(Clone)]
@@ -26,6 +22,9 @@ pub(crate) struct Content {
 pub(crate) struct Granted {
     pub(crate) credentials: Credentials,
     pub(crate) received: Timestamp,
+    /// By a renewal, and not by the login.
+    pub(crate) is_renewed: bool,
+    pub(crate) term: Term,
 }
 
 #[derive(Clone)]
@@ -41,58 +40,48 @@ pub(crate) struct Wanted {
     pub(crate) scope: Option<Box<str>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    issuer: String,
-    client_id: String,
-    login: StoredToken,
-    refresh_token: Option<String>,
-    id_token: Option<String>,
-    others: Vec<StoredOther>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredToken {
-    access_token: String,
-    dpop: bool,
-    expires_at: Option<i64>,
-    received: i64,
-    scope: Option<String>,
-    requested_scope: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredOther {
-    wanted: Wanted,
-    token: StoredToken,
-}
-
 impl Content {
     /// What a login gave, as the successor of whatever was there before.
-    pub(crate) fn of_login(credentials: Credentials, now: Timestamp, after: Option<u64>) -> Result<Self> {
-        Ok(Self { generation: next_generation(now, after)?, login: Granted { credentials, received: now }, others: Vec::new() })
+    pub(crate) fn of_login(credentials: Credentials, now: Timestamp, after: Option<u64>) -> Self {
+        let login = Granted::by_login(credentials, now, false);
+        Self { generation: next_generation(now, after), login, others: Vec::new() }
+    }
+
+    /// The same login, as the successor of what there is meanwhile.
+    pub(crate) fn following(&self, after: Option<u64>) -> Self {
+        Self { generation: next_generation(self.login.received, after), ..self.clone() }
     }
 
     /// The same session with newer tokens for `wanted`.
-    pub(crate) fn renewed(&self, wanted: &Wanted, credentials: Credentials, now: Timestamp) -> Result<Self> {
-        let mut newer = self.clone();
-        newer.generation = next_generation(now, Some(self.generation))?;
-        let refresh_token = credentials.refresh_token().cloned();
-        let granted = Granted { credentials, received: now };
+    pub(crate) fn renewed(&self, wanted: &Wanted, credentials: Credentials, now: Timestamp) -> Self {
+        let mut newer = Self { generation: next_generation(now, Some(self.generation)), ..self.clone() };
         if *wanted == Wanted::default() {
-            newer.login = granted;
-        } else {
-            // One refresh token serves all: the login's credentials go on with its successor.
-            let mut parts = newer.login.credentials.parts().clone();
-            parts.refresh_token = refresh_token;
-            newer.login.credentials = Credentials::new(parts);
-            newer.others.retain(|other| other.wanted != *wanted && !other.granted.is_over(now));
-            newer.others.push(Other { wanted: wanted.clone(), granted });
+            newer.login = Granted::by_login(credentials, now, true);
+            return newer;
         }
-        Ok(newer)
+        // One refresh token serves all: the login's credentials go on with its successor.
+        let mut parts = newer.login.credentials.parts().clone();
+        parts.refresh_token = credentials.refresh_token().cloned();
+        newer.login.credentials = Credentials::new(parts);
+        newer.others.retain(|other| other.wanted != *wanted && other.granted.term.is_valid_for(Duration::ZERO, now));
+        if newer.others.len() >= MOST_OTHERS {
+            newer.others.remove(0);
+        }
+        let granted = Granted::new(credentials.of_other_api(), now, true, self.session_end());
+        newer.others.push(Other { wanted: wanted.clone(), granted });
+        newer
     }
 
-    /// What there is for `wanted`, with the session's refresh token.
+    /// The same tokens, and a newer ID token that was verified after they were stored.
+    pub(crate) fn with_id_token(&self, id_token: &IdToken, now: Timestamp) -> Self {
+        let mut newer = Self { generation: next_generation(now, Some(self.generation)), ..self.clone() };
+        let mut parts = newer.login.credentials.parts().clone();
+        parts.id_token = Some(id_token.clone());
+        newer.login = Granted::by_login(Credentials::new(parts), self.login.received, self.login.is_renewed);
+        newer
+    }
+
+    /// What there is for `wanted`.
     pub(crate) fn granted(&self, wanted: &Wanted) -> Option<&Granted> {
         if *wanted == Wanted::default() {
             return Some(&self.login);
@@ -100,83 +89,70 @@ impl Content {
         self.others.iter().find(|other| other.wanted == *wanted).map(|other| &other.granted)
     }
 
+    /// What there is for `wanted`, if it is handed out without another thought.
+    pub(crate) fn fresh(&self, wanted: &Wanted, min_ttl: Duration, now: Timestamp) -> Option<&Credentials> {
+        let granted = self.granted(wanted)?;
+        granted.term.is_fresh(min_ttl, now).then_some(&granted.credentials)
+    }
+
+    /// What there is for `wanted`, if it lasts that long still.
+    pub(crate) fn valid_for(&self, time: Duration, wanted: &Wanted, now: Timestamp) -> Option<&Credentials> {
+        let granted = self.granted(wanted)?;
+        granted.term.is_valid_for(time, now).then_some(&granted.credentials)
+    }
+
     pub(crate) fn refresh_token(&self) -> Option<&Secret> {
         self.login.credentials.refresh_token()
     }
 
-    pub(crate) fn to_record(&self) -> Record {
-        let login = &self.login.credentials;
-        let text = |secret: &Secret| secret.expose().to_owned();
-        let stored = Stored {
-            issuer: login.issuer().to_owned(),
-            client_id: login.client_id().to_owned(),
-            login: self.login.stored(),
-            refresh_token: login.refresh_token().map(text),
-            id_token: login.id_token().map(|id_token| text(id_token.raw())),
-            others: self
-                .others
-                .iter()
-                .map(|other| StoredOther { wanted: other.wanted.clone(), token: other.granted.stored() })
-                .collect(),
-        };
-        let json = Zeroizing::new(serde_json::to_vec(&stored).expect("text and numbers are always JSON"));
-        Record::new(self.generation, &json)
-    }
-
-    /// Whoever can write the store is believed: seal it where that may be somebody else.
-    pub(crate) fn from_record(record: &Record) -> Result<Self> {
-        let unreadable = || Error::new(ErrorKind::Store, "the stored credentials are left as they are: they cannot be read");
-        let stored: Stored = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
-        let (issuer, client_id) = (Arc::from(stored.issuer), Arc::from(stored.client_id));
-        let granted = |token: StoredToken, refresh_token: Option<Secret>, id_token: Option<IdToken>| {
-            let token_type = if token.dpop { TokenType::DPoP } else { TokenType::Bearer };
-            let text = Zeroizing::new(token.access_token);
-            let access_token = AccessToken::new(token_type, &text, token.expires_at.map(Timestamp::from_unix_millis))?;
-            let credentials = Credentials::new(Parts {
-                issuer: Arc::clone(&issuer),
-                client_id: Arc::clone(&client_id),
-                access_token,
-                refresh_token,
-                id_token,
-                id_token_refusal: None,
-                scope: token.scope.map(Box::from),
-                requested_scope: token.requested_scope.into(),
-            });
-            Some(Granted { credentials, received: Timestamp::from_unix_millis(token.received) })
-        };
-        let id_token = stored.id_token.map(|text| IdToken::restore(Secret::new(text)).ok_or_else(unreadable)).transpose()?;
-        let login = granted(stored.login, stored.refresh_token.map(Secret::new), id_token).ok_or_else(unreadable)?;
-        let others = stored
-            .others
-            .into_iter()
-            .map(|other| granted(other.token, None, None).map(|granted| Other { wanted: other.wanted, granted }));
-        let others = others.collect::<Option<Vec<_>>>().ok_or_else(unreadable)?;
-        Ok(Self { generation: record.generation(), login, others })
+    pub(crate) fn session_end(&self) -> Option<Timestamp> {
+        self.login.credentials.session_end()
     }
 }
 
 impl Granted {
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.credentials.access_token().expiry().is_some_and(|expiry| expiry <= now)
+    pub(crate) fn by_login(credentials: Credentials, received: Timestamp, is_renewed: bool) -> Self {
+        let session_end = credentials.session_end();
+        Self::new(credentials, received, is_renewed, session_end)
     }
 
-    fn stored(&self) -> StoredToken {
-        let parts = self.credentials.parts();
-        StoredToken {
-            access_token: parts.access_token.expose().to_owned(),
-            dpop: parts.access_token.token_type() == TokenType::DPoP,
-            expires_at: parts.access_token.expiry().map(Timestamp::unix_millis),
-            received: self.received.unix_millis(),
-            scope: parts.scope.as_deref().map(str::to_owned),
-            requested_scope: (*parts.requested_scope).to_owned(),
-        }
+    pub(crate) fn new(credentials: Credentials, received: Timestamp, is_renewed: bool, session_end: Option<Timestamp>) -> Self {
+        let term = Term::new(received, credentials.access_token().expiry(), session_end);
+        Self { credentials, received, is_renewed, term }
+    }
+
+    /// Renewed moments ago: a refusal of it is the API's last word. A time in the future says that the clock was set back,
+    /// and counts as long ago.
+    pub(crate) fn was_just_renewed(&self, now: Timestamp) -> bool {
+        self.is_renewed && self.received <= now && now.since(self.received) < JUST_NOW
+    }
+}
+
+impl Credentials {
+    /// Auth0's `session_expiry` claim, in seconds since 1970: nothing is used or renewed beyond it.
+    pub(crate) fn session_end(&self) -> Option<Timestamp> {
+        let seconds = self.user()?.get::<f64>("session_expiry")?;
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
+        Some(Timestamp::from_unix_seconds(seconds as i64))
+    }
+
+    /// The refresh token and the ID token are the login's own.
+    fn of_other_api(&self) -> Self {
+        let mut parts = self.parts().clone();
+        (parts.refresh_token, parts.id_token, parts.id_token_refusal) = (None, None, None);
+        Self::new(parts)
     }
 }
 
 /// Higher than the one before, and unlike any that a removed record had: time and chance go into it.
-fn next_generation(now: Timestamp, after: Option<u64>) -> Result<u64> {
+fn next_generation(now: Timestamp, after: Option<u64>) -> u64 {
     let mut chance = [0; 2];
-    crypto::random(&mut chance)?;
+    // A generation by time alone is nearly as good, and new tokens must not be lost for it.
+    let _ = crypto::random(&mut chance);
     let by_time = u64::try_from(now.unix_millis()).unwrap_or(0) << 16 | u64::from(u16::from_be_bytes(chance));
-    Ok(after.map_or(by_time, |after| by_time.max(after + 1)))
+    after.map_or(by_time, |after| by_time.max(after.saturating_add(1)))
 }
+
+const JUST_NOW: Duration = Duration::from_secs(30);
+/// Of other APIs' tokens that are held at once, so that a record stays small.
+const MOST_OTHERS: usize = 32;

@@ -6,12 +6,13 @@ use crate::access_token::AccessToken;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::manager::content::{Content, Wanted};
+use crate::manager::guarded::Guarded;
+use crate::manager::kept::Kept;
 use crate::manager::renewal::Renewal;
-use crate::manager::session::{Ready, Session};
+use crate::manager::session::{Errand, Purpose};
 use crate::manager::sessions::Sessions;
 use crate::manager::settings::Settings;
 use crate::provider::Claims;
-use crate::store::dynamic::DynCredentialsStore;
 use crate::store::{CredentialsStore, RecordKey};
 use crate::token_source::TokenSource;
 use crate::web_auth::builder::WebAuth;
@@ -45,10 +46,8 @@ use crate::web_auth::builder::WebAuth;
 #[derive(Clone)]
 pub struct CredentialsManager {
     auth: WebAuth,
-    store: Arc<dyn DynCredentialsStore>,
     sessions: Arc<Sessions>,
-    session: Arc<Session>,
-    settings: Settings,
+    kept: Kept,
 }
 
 impl CredentialsManager {
@@ -57,8 +56,9 @@ impl CredentialsManager {
         let auth = auth.into();
         let key = RecordKey::new(auth.application().domain(), auth.application().client_id(), "");
         let (sessions, settings) = (Arc::<Sessions>::default(), Settings::default());
-        let session = sessions.get(key, settings.most_sessions, auth.application().time().now());
-        Self { auth, store: Arc::new(store), sessions, session, settings }
+        let application = auth.application().clone();
+        let session = sessions.get(key, settings.most_sessions, application.time().now());
+        Self { auth, sessions, kept: Kept { application, store: Arc::new(Guarded(store)), session, settings } }
     }
 
     /// Another session of the same program and store: one for each user of a web back end, say. `key` is any text that tells
@@ -67,14 +67,16 @@ impl CredentialsManager {
     pub fn session(&self, key: impl AsRef<str>) -> Self {
         let application = self.auth.application();
         let key = RecordKey::new(application.domain(), application.client_id(), key.as_ref());
-        let session = self.sessions.get(key, self.settings.most_sessions, application.time().now());
-        Self { session, ..self.clone() }
+        let session = self.sessions.get(key, self.kept.settings.most_sessions, application.time().now());
+        let mut manager = self.clone();
+        manager.kept.session = session;
+        manager
     }
 
     /// How long an access token has to be valid at least when it is handed out. 60 seconds unless set.
     #[must_use]
     pub fn min_ttl(mut self, min_ttl: Duration) -> Self {
-        self.settings.min_ttl = min_ttl;
+        self.kept.settings.min_ttl = min_ttl;
         self
     }
 
@@ -82,28 +84,28 @@ impl CredentialsManager {
     /// lost is never sent again.
     #[must_use]
     pub fn reuse_interval(mut self, interval: Duration) -> Self {
-        self.settings.reuse_interval = Some(interval);
+        self.kept.settings.reuse_interval = Some(interval);
         self
     }
 
     /// How many sessions are held in memory; others are read from the store again. 10,000 unless set.
     #[must_use]
     pub fn most_sessions(mut self, sessions: usize) -> Self {
-        self.settings.most_sessions = sessions.max(1);
+        self.kept.settings.most_sessions = sessions.max(1);
         self
     }
 
     /// Called after each renewal by this process, when the credentials are stored.
     #[must_use]
     pub fn on_renewed(mut self, hook: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
-        self.settings.on_renewed = Some(Arc::new(hook));
+        self.kept.settings.on_renewed = Some(Arc::new(hook));
         self
     }
 
     /// Called when a session has ended and only a login helps.
     #[must_use]
     pub fn on_lost(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.settings.on_lost = Some(Arc::new(hook));
+        self.kept.settings.on_lost = Some(Arc::new(hook));
         self
     }
 
@@ -124,7 +126,7 @@ impl CredentialsManager {
     /// # Cancel safety
     /// Dropping the future loses nothing: the renewal goes on, and is stored.
     pub async fn credentials(&self) -> Result<Credentials> {
-        self.obtain(Wanted::default(), None, false).await
+        self.obtain(Wanted::default(), Purpose::Valid).await
     }
 
     /// Credentials for another API, by the same login: a multi-resource refresh token buys an access token for `audience`
@@ -136,7 +138,7 @@ impl CredentialsManager {
     /// # Cancel safety
     /// As [`credentials`](Self::credentials).
     pub async fn credentials_for(&self, audience: &str, scope: &str) -> Result<Credentials> {
-        self.obtain(Wanted { audience: Some(audience.into()), scope: Some(scope.into()) }, None, false).await
+        self.obtain(Wanted { audience: Some(audience.into()), scope: Some(scope.into()) }, Purpose::Valid).await
     }
 
     /// New credentials, whether or not the old ones would still do.
@@ -147,42 +149,28 @@ impl CredentialsManager {
     /// # Cancel safety
     /// As [`credentials`](Self::credentials).
     pub async fn renew(&self) -> Result<Credentials> {
-        self.obtain(Wanted::default(), None, true).await
+        self.obtain(Wanted::default(), Purpose::New).await
     }
 
     /// Stores what a login gave, in the place of what was there.
     ///
     /// # Errors
-    /// `Store`; `Configuration` when the credentials are another application's.
+    /// `Store`, with the credentials in [`Error::credentials`]: they are kept in memory, and storing them is tried again;
+    /// `Configuration` when the credentials are another application's.
     ///
     /// # Cancel safety
     /// The old credentials or the new ones are stored.
     pub async fn save(&self, credentials: &Credentials) -> Result<()> {
-        if credentials.client_id() != self.auth.application().client_id() {
+        if !self.kept.application.may_own(credentials.issuer(), credentials.client_id()) {
             return Err(Error::configuration(
-                "these credentials are another client id's; give each application a store of its own",
+                "these credentials are another issuer's or client id's; give each application a manager of its own",
             ));
         }
-        loop {
-            let stored = self.store.load(&self.session.key).await?.map(|record| record.generation());
-            let now = self.auth.application().time().now();
-            let content = Content::of_login(credentials.clone(), now, stored)?;
-            match self.store.save(&self.session.key, stored, &content.to_record()).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.session.know(content, false, self.settings.min_ttl);
-                    return Ok(());
-                }
-                Err(error) => {
-                    self.session.know(content, true, self.settings.min_ttl);
-                    return Err(error.rescuing(credentials));
-                }
-            }
-        }
+        self.kept.save_login(credentials).await
     }
 
-    /// The credentials that are kept, if they can still be used or renewed and grant what is asked for; else a person logs
-    /// in, and what that gives is stored.
+    /// The credentials that are kept, if they can still be used or renewed, and were asked for the scope and the audience of
+    /// this login; else a person logs in, and what that gives is stored. However many call it, one browser opens.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials) and [`WebAuth::start`].
@@ -191,15 +179,34 @@ impl CredentialsManager {
     /// Dropping the future ends a login that is under way, and loses nothing that was stored.
     #[cfg(feature = "loopback")]
     pub async fn login_if_needed(&self) -> Result<Credentials> {
-        match self.credentials().await {
-            Ok(credentials) if self.auth.is_satisfied_by(&credentials) => return Ok(credentials),
-            Ok(_) => {}
-            Err(error) if error.is_login_required() => {}
-            Err(error) => return Err(error),
+        if let Some(credentials) = self.sufficient().await? {
+            return Ok(credentials);
         }
+        let login = &self.kept.session.login;
+        let _turn = match login.try_lock() {
+            Ok(turn) => turn,
+            // Somebody else has shown a login meanwhile, which may do.
+            Err(_) => {
+                let turn = login.lock().await;
+                if let Some(credentials) = self.sufficient().await? {
+                    return Ok(credentials);
+                }
+                turn
+            }
+        };
         let credentials = self.auth.start().await?;
         self.save(&credentials).await?;
         Ok(credentials)
+    }
+
+    /// None when only a login helps.
+    #[cfg(feature = "loopback")]
+    async fn sufficient(&self) -> Result<Option<Credentials>> {
+        match self.credentials().await {
+            Ok(credentials) => Ok(Some(credentials).filter(|credentials| self.auth.is_satisfied_by(credentials))),
+            Err(error) if error.is_login_required() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the kept access token is valid for that long still. Nothing is renewed.
@@ -207,8 +214,8 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`.
     pub async fn has_valid(&self, min_ttl: Duration) -> Result<bool> {
-        let now = self.auth.application().time().now();
-        Ok(self.content().await?.is_some_and(|content| Ready::of(&content.login, min_ttl).is_good(now)))
+        let is_valid = |content: &Content| content.valid_for(min_ttl, &Wanted::default(), self.kept.now()).is_some();
+        Ok(self.kept.look().await?.as_ref().is_some_and(is_valid))
     }
 
     /// Whether there is a refresh token.
@@ -216,7 +223,7 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`.
     pub async fn can_renew(&self) -> Result<bool> {
-        Ok(self.content().await?.is_some_and(|content| content.refresh_token().is_some()))
+        Ok(self.kept.look().await?.is_some_and(|content| content.refresh_token().is_some()))
     }
 
     /// Whether there are credentials that can be used or renewed, as far as is known without asking the provider.
@@ -232,18 +239,19 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`.
     pub async fn user(&self) -> Result<Option<Claims>> {
-        Ok(self.content().await?.and_then(|content| content.login.credentials.user().cloned()))
+        Ok(self.kept.look().await?.and_then(|content| content.login.credentials.user().cloned()))
     }
 
     /// Forgets the credentials, here and in the store. The provider is not told: see [`revoke`](Self::revoke). A renewal that
-    /// is under way does not bring them back.
+    /// is under way does not bring them back, in whatever process. Another process that has them in memory goes on with
+    /// its access token until that ends or is refused, and then finds that they are gone.
     ///
     /// # Errors
     /// `Store`.
     pub async fn clear(&self) -> Result<()> {
-        self.store.remove(&self.session.key).await?;
-        self.session.forget();
-        Ok(())
+        let removed = self.kept.store.remove(&self.kept.session.key).await;
+        self.kept.session.forget();
+        removed
     }
 
     /// Makes the provider forget the refresh token, then forgets the credentials. When the provider cannot be reached, they
@@ -252,7 +260,7 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`; `Discovery`, `Server`, `Network`, `TimedOut`.
     pub async fn revoke(&self) -> Result<()> {
-        if let Some(refresh_token) = self.content().await?.as_ref().and_then(Content::refresh_token) {
+        if let Some(refresh_token) = self.kept.look().await?.as_ref().and_then(Content::refresh_token) {
             self.auth.application().revoke(refresh_token).await?;
         }
         self.clear().await
@@ -264,7 +272,7 @@ impl CredentialsManager {
     /// `Store`; as [`WebAuth::logout`].
     #[cfg(feature = "loopback")]
     pub async fn logout(&self, logout: crate::web_auth::Logout) -> Result<()> {
-        let content = self.content().await?;
+        let content = self.kept.look().await?;
         self.clear().await?;
         let logout = match content {
             Some(content) => logout.of(&content.login.credentials),
@@ -273,49 +281,35 @@ impl CredentialsManager {
         self.auth.logout(&logout).await
     }
 
-    async fn content(&self) -> Result<Option<Content>> {
-        if let Some(known) = self.session.known().filter(|known| known.unsaved) {
-            return Ok(Some(known.content.clone()));
-        }
-        self.store.load(&self.session.key).await?.map(|record| Content::from_record(&record)).transpose()
-    }
-
-    async fn obtain(&self, wanted: Wanted, rejected: Option<&AccessToken>, forced: bool) -> Result<Credentials> {
-        let is_good = |credentials: &Credentials| rejected.is_none_or(|rejected| rejected != credentials.access_token());
-        let look = || {
-            let now = self.auth.application().time().now();
-            let known = self.session.known().filter(|known| !known.unsaved && !forced)?;
-            let granted =
-                known.content.granted(&wanted).filter(|granted| Ready::of(granted, self.settings.min_ttl).is_good(now))?;
-            Some(granted.credentials.clone()).filter(is_good)
-        };
-        if let Some(credentials) = look() {
+    async fn obtain(&self, wanted: Wanted, purpose: Purpose) -> Result<Credentials> {
+        if let Some(credentials) = self.kept.at_hand(&wanted, &purpose) {
             return Ok(credentials);
         }
+        let flight = self.kept.session.flight(Errand::new(&wanted, &purpose));
+        let second_look = || self.kept.at_hand(&wanted, &purpose);
         let work = || {
-            Renewal {
-                application: self.auth.application().clone(),
-                store: Arc::clone(&self.store),
-                session: Arc::clone(&self.session),
-                settings: self.settings.clone(),
-                wanted: wanted.clone(),
-                rejected: rejected.cloned(),
-                forced,
+            // Held by the run, so that it is found as long as it goes on.
+            let flight = Arc::clone(&flight);
+            let renewal = Renewal { kept: self.kept.clone(), wanted: wanted.clone(), purpose: purpose.clone() };
+            async move {
+                let outcome = renewal.run().await;
+                drop(flight);
+                outcome
             }
-            .run()
         };
-        self.session.flight(&wanted).run(look, work).await
+        flight.run(second_look, work).await
     }
 }
 
 /// A valid token of the kept login, renewed when it ends or was refused.
 impl TokenSource for CredentialsManager {
     fn cached(&self) -> Option<AccessToken> {
-        self.session.ready_token(self.auth.application().time().now())
+        self.kept.session.ready_token(self.kept.settings.min_ttl, self.kept.now())
     }
 
     async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
-        Ok(self.obtain(Wanted::default(), rejected, false).await?.access_token().clone())
+        let purpose = rejected.map_or(Purpose::Valid, |rejected| Purpose::InsteadOf(rejected.clone()));
+        Ok(self.obtain(Wanted::default(), purpose).await?.access_token().clone())
     }
 }
 
@@ -323,7 +317,7 @@ impl fmt::Debug for CredentialsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialsManager")
             .field("auth", &self.auth)
-            .field("session", &self.session.key.session())
+            .field("session", &self.kept.session.key.id())
             .finish_non_exhaustive()
     }
 }

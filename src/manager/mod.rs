@@ -1,8 +1,13 @@
 //! Staying logged in: credentials that are kept, and renewed once however many ask.
 
 mod content;
+mod guarded;
 pub(crate) mod keeper;
+mod kept;
 mod renewal;
 mod session;
 mod sessions;
 mod settings;
+mod spent;
+mod stored;
+mod term;

@@ -1,222 +1,195 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access_token::AccessToken;
-use crate::application::Application;
-use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::content::{Content, Wanted};
-use crate::manager::session::{Ready, Session, SpentBecause};
-use crate::manager::settings::Settings;
-use crate::store::dynamic::DynCredentialsStore;
+use crate::manager::kept::Kept;
+use crate::manager::session::{Purpose, Unsaved};
+use crate::secret::Secret;
 use crate::token::{Target, no_refresh_token};
 
 /// One renewal, on a task of its own: whoever asked may be gone before it ends.
 pub(crate) struct Renewal {
-    pub(crate) application: Application,
-    pub(crate) store: Arc<dyn DynCredentialsStore>,
-    pub(crate) session: Arc<Session>,
-    pub(crate) settings: Settings,
+    pub(crate) kept: Kept,
     pub(crate) wanted: Wanted,
-    /// A token that will not do any more, whatever its expiry says.
-    pub(crate) rejected: Option<AccessToken>,
-    /// Renewed in any case.
-    pub(crate) forced: bool,
+    pub(crate) purpose: Purpose,
 }
 
 impl Renewal {
     pub(crate) async fn run(self) -> Result<Credentials> {
-        if let Some(good) = self.good(&self.load().await?) {
-            return Ok(good);
+        let error = match self.attempt().await {
+            Ok(credentials) => return Ok(credentials),
+            Err(error) => error,
+        };
+        let known = self.kept.session.known();
+        // While the provider or the store is in trouble, a token that has not ended yet serves, unless it was refused. Only
+        // that new credentials could not be stored has to be said.
+        let is_trouble = error.is_transient() || error.kind() == ErrorKind::Store;
+        if is_trouble && error.credentials().is_none() {
+            if let Some(valid) = known.as_ref().and_then(|known| self.still_valid(&known.content)) {
+                return Ok(valid);
+            }
+            if let Some(unsaved) = known.filter(|known| known.unsaved.is_some()) {
+                return Err(error.rescuing(&unsaved.content.login.credentials));
+            }
+        } else if let Some(known) = known
+            && error.is_login_required()
+            && self.kept.session.is_news(known.content.generation)
+        {
+            self.kept.settings.tell_lost(&error);
         }
-        let _lock = self.store.lock(&self.session.key, LOCK_WAIT).await?;
+        Err(error)
+    }
+
+    async fn attempt(&self) -> Result<Credentials> {
+        if let Some(fitting) = self.fitting(&self.kept.load().await?.content) {
+            return Ok(fitting);
+        }
+        let _lock = self.kept.store.lock(&self.kept.session.key, LOCK_WAIT).await?;
         // Somebody else may have renewed while this waited.
-        let content = self.load().await?;
-        if let Some(good) = self.good(&content) {
-            return Ok(good);
-        }
-        match self.redeem(&content).await {
-            Err(error) if error.is_transient() => self.still_valid(&content).ok_or(error),
-            outcome => outcome,
+        let known = self.kept.load().await?;
+        match self.fitting(&known.content) {
+            Some(fitting) => Ok(fitting),
+            None => self.redeem(&known.content).await,
         }
     }
 
     async fn redeem(&self, content: &Content) -> Result<Credentials> {
+        self.refuse_to_renew_in_vain(content)?;
+        let Kept { application, session, .. } = &self.kept;
         let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
-        self.refuse_spent(content)?;
+        let sent = self.kept.now();
+        if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
+            let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
+            return Err(Error::new(ErrorKind::LoginRequired, message));
+        }
         let target = Target { audience: self.wanted.audience.as_deref(), scope: self.wanted.scope.as_deref() };
-        let redeemed = self.application.redeem_refresh_token(refresh_token, Some(&content.login.credentials), target).await;
+        let redeemed = application.redeem_refresh_token(refresh_token, Some(&content.login.credentials), target).await;
         let renewed = match redeemed {
             Ok(renewed) => renewed,
-            Err(error) if error.kind() == ErrorKind::LoginRequired => return self.adopt_newer(content, error).await,
-            Err(error) if matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse) => {
-                // The provider may have spent the refresh token: to send it again could cost the whole family.
-                self.session.remember_spent(refresh_token, SpentBecause::AnswerLost, self.now());
-                return Err(error);
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await,
+                    // The provider may have spent the refresh token: to send it again could cost the whole family.
+                    ErrorKind::Ambiguous | ErrorKind::InvalidResponse => {
+                        session.spent.answer_lost(refresh_token, sent);
+                        Err(error)
+                    }
+                    ErrorKind::Discovery | ErrorKind::Network | ErrorKind::TimedOut | ErrorKind::Configuration => {
+                        session.spent.was_not_sent();
+                        Err(error)
+                    }
+                    _ => Err(error),
+                };
             }
-            Err(error) => return Err(error),
         };
         // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, renewed.credentials.clone(), self.now())?;
-        let Some(newer) = self.save(content, newer).await? else { return self.adopt_whoever_was_first().await };
-        let verified = self.application.verify_renewed(renewed).await;
-        self.keep_verified(newer, &verified).await;
-        if let Some(hook) = &self.settings.on_renewed {
-            hook(&verified);
+        let newer = content.renewed(&self.wanted, renewed.credentials.clone(), self.kept.now());
+        if !self.save(content, &newer).await? {
+            return self.adopt(content).await;
         }
-        self.long_enough(verified)
-    }
-
-    /// The record as it stands in the store, but for what could not be written there.
-    async fn load(&self) -> Result<Content> {
-        if let Some(known) = self.session.known().filter(|known| known.unsaved) {
-            return self.write_again(known.content.clone()).await;
-        }
-        let content = match self.store.load(&self.session.key).await? {
-            Some(record) => Content::from_record(&record)?,
-            None => {
-                self.session.forget();
-                return Err(nobody_logged_in());
-            }
+        let verified = application.verify_renewed(renewed).await;
+        self.keep_id_token(&newer, &verified).await;
+        let credentials = match newer.granted(&self.wanted) {
+            Some(granted) if self.wanted != Wanted::default() => granted.credentials.clone(),
+            _ => verified,
         };
-        self.application_is_the_same(&content)?;
-        if self.settings.session_is_over(&content.login.credentials, self.now()) {
-            return Err(
-                self.lost(Error::new(ErrorKind::LoginRequired, "the session has reached its end, so a person has to log in again"))
-            );
-        }
-        self.session.know(content.clone(), false, self.settings.min_ttl);
-        Ok(content)
+        self.kept.settings.tell_renewed(&credentials)?;
+        self.long_enough(&newer, credentials)
     }
 
-    async fn write_again(&self, content: Content) -> Result<Content> {
-        let expected = self.store.load(&self.session.key).await?.map(|record| record.generation());
-        if expected.is_none_or(|stored| stored < content.generation)
-            && self.store.save(&self.session.key, expected, &content.to_record()).await?
-        {
-            self.session.know(content.clone(), false, self.settings.min_ttl);
-            return Ok(content);
-        }
-        self.session.forget();
-        Box::pin(self.load()).await
-    }
-
-    /// `None`: the record was replaced or removed meanwhile, and that stands.
-    async fn save(&self, old: &Content, newer: Content) -> Result<Option<Content>> {
-        match self.store.save(&self.session.key, Some(old.generation), &newer.to_record()).await {
+    /// `false`: the record was replaced or removed meanwhile, and that stands.
+    async fn save(&self, old: &Content, newer: &Content) -> Result<bool> {
+        let Kept { store, session, .. } = &self.kept;
+        let since = session.moment();
+        match store.save(&session.key, Some(old.generation), &newer.to_record(&session.key)).await {
             Ok(true) => {
-                self.session.know(newer.clone(), false, self.settings.min_ttl);
-                Ok(Some(newer))
+                session.wrote(newer.clone(), since);
+                Ok(true)
             }
-            Ok(false) => Ok(None),
+            Ok(false) => Ok(false),
             Err(error) => {
-                let credentials = newer.login.credentials.clone();
-                self.session.know(newer, true, self.settings.min_ttl);
-                Err(error.rescuing(&credentials))
+                session.could_not_write(newer.clone(), Unsaved::Renewal { of: old.generation }, since);
+                Err(error.rescuing(&newer.login.credentials))
             }
         }
     }
 
-    /// A verified ID token takes the place of the one before. If that cannot be written, the older one stays: it is true too.
-    async fn keep_verified(&self, content: Content, verified: &Credentials) {
-        let unchanged =
-            |own: &Credentials| own.id_token().map(|id_token| id_token.raw()) == verified.id_token().map(|id_token| id_token.raw());
-        if unchanged(&content.login.credentials) {
+    /// A verified ID token takes the place of the one before, by a generation of its own: whoever has read the one between
+    /// has the same tokens. If that cannot be written, the older ID token stays: it is true too.
+    async fn keep_id_token(&self, stored: &Content, verified: &Credentials) {
+        let Some(id_token) = verified.id_token() else { return };
+        if stored.login.credentials.id_token().is_some_and(|old| old.raw() == id_token.raw()) {
             return;
         }
-        let mut parts = content.login.credentials.parts().clone();
-        parts.id_token = verified.id_token().cloned();
-        let now = self.now();
-        let Ok(mut newer) = content.renewed(&Wanted::default(), Credentials::new(parts), now) else { return };
-        newer.login.received = content.login.received;
-        if self.store.save(&self.session.key, Some(content.generation), &newer.to_record()).await.is_ok_and(|saved| saved) {
-            self.session.know(newer, false, self.settings.min_ttl);
+        let Kept { store, session, .. } = &self.kept;
+        let newer = stored.with_id_token(id_token, self.kept.now());
+        let since = session.moment();
+        if let Ok(true) = store.save(&session.key, Some(stored.generation), &newer.to_record(&session.key)).await {
+            session.wrote(newer, since);
         }
     }
 
-    async fn adopt_newer(&self, refused: &Content, error: Error) -> Result<Credentials> {
-        let stored = self.load().await?;
-        if stored.generation > refused.generation
-            && let Some(good) = self.good(&stored)
-        {
-            return Ok(good);
+    /// The provider knows the refresh token no longer: perhaps because somebody else has stored its successor.
+    async fn adopt_or_give_up(&self, refused: &Content, refresh_token: &Secret, error: Error) -> Result<Credentials> {
+        self.kept.session.spent.refused(refresh_token, self.kept.now());
+        if self.kept.load().await?.content.generation == refused.generation {
+            return Err(error);
         }
-        if let Some(refresh_token) = refused.refresh_token() {
-            self.session.remember_spent(refresh_token, SpentBecause::Refused, self.now());
-        }
-        Err(self.lost(error))
+        self.adopt(refused).await
     }
 
-    async fn adopt_whoever_was_first(&self) -> Result<Credentials> {
-        let content = self.load().await?;
-        self.good(&content).ok_or_else(|| {
+    /// What somebody else has stored meanwhile.
+    async fn adopt(&self, old: &Content) -> Result<Credentials> {
+        let known = self.kept.load().await?;
+        let adopted = Some(&known.content).filter(|stored| stored.generation != old.generation);
+        adopted.and_then(|stored| self.valid_for(self.kept.settings.min_ttl, stored)).ok_or_else(|| {
             Error::new(ErrorKind::Store, "the stored credentials were replaced during the renewal; try again").transient()
         })
     }
 
-    fn refuse_spent(&self, content: &Content) -> Result<()> {
-        let Some(refresh_token) = content.refresh_token() else { return Ok(()) };
-        match self.session.is_spent(refresh_token, self.now()) {
-            None => Ok(()),
-            Some((SpentBecause::AnswerLost, since)) if self.settings.reuse_interval.is_some_and(|interval| since < interval) => {
-                Ok(())
+    fn fitting(&self, content: &Content) -> Option<Credentials> {
+        if let (Purpose::InsteadOf(refused), Some(granted)) = (&self.purpose, content.granted(&self.wanted))
+            && granted.credentials.access_token() == refused
+            && granted.was_just_renewed(self.kept.now())
+        {
+            // An API that refuses everything costs one renewal in a while: the same token says that its refusal is final.
+            return Some(granted.credentials.clone());
+        }
+        self.kept.fitting(content, &self.wanted, &self.purpose)
+    }
+
+    fn still_valid(&self, content: &Content) -> Option<Credentials> {
+        if matches!(self.purpose, Purpose::New) { None } else { self.valid_for(Duration::ZERO, content) }
+    }
+
+    fn valid_for(&self, time: Duration, content: &Content) -> Option<Credentials> {
+        let credentials = content.valid_for(time, &self.wanted, self.kept.now())?;
+        (!self.purpose.rules_out(credentials.access_token())).then(|| credentials.clone())
+    }
+
+    /// As long as a token lives that was too short from the beginning, another one is not asked for: it would be, too.
+    fn refuse_to_renew_in_vain(&self, content: &Content) -> Result<()> {
+        let too_short = self.still_valid(content).and_then(|_| content.granted(&self.wanted));
+        match too_short {
+            Some(granted) if matches!(self.purpose, Purpose::Valid) => {
+                self.long_enough(content, granted.credentials.clone()).map(drop)
             }
-            Some(_) => Err(Error::new(
-                ErrorKind::LoginRequired,
-                "the refresh token is spent, or may be, and is not sent again, so a person has to log in",
-            )),
+            _ => Ok(()),
         }
     }
 
-    fn good(&self, content: &Content) -> Option<Credentials> {
-        let granted = content.granted(&self.wanted)?;
-        let token = granted.credentials.access_token();
-        let rejected = self.rejected.as_ref().is_some_and(|rejected| rejected == token);
-        let good = !self.forced && !rejected && Ready::of(granted, self.settings.min_ttl).is_good(self.now());
-        good.then(|| granted.credentials.clone())
-    }
-
-    /// While the provider is in trouble, a token that has not ended yet serves, unless it was refused.
-    fn still_valid(&self, content: &Content) -> Option<Credentials> {
-        let granted = content.granted(&self.wanted)?;
-        let rejected = self.rejected.as_ref().is_some_and(|rejected| rejected == granted.credentials.access_token());
-        let valid = !self.forced && !rejected && Ready::of(granted, Duration::ZERO).is_good(self.now());
-        valid.then(|| granted.credentials.clone())
-    }
-
-    fn long_enough(&self, credentials: Credentials) -> Result<Credentials> {
-        match credentials.access_token().expiry() {
-            Some(expiry) if expiry.since(self.now()) < self.settings.min_ttl => Err(Error::configuration(format!(
-                "the provider's access tokens live {} seconds, which is less than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
-                expiry.since(self.now()).as_secs(),
-                self.settings.min_ttl.as_secs()
+    fn long_enough(&self, content: &Content, credentials: Credentials) -> Result<Credentials> {
+        let min_ttl = self.kept.settings.min_ttl;
+        match content.granted(&self.wanted) {
+            Some(granted) if granted.term.is_no_longer_than(min_ttl) => Err(Error::configuration(format!(
+                "the provider's access tokens live {} seconds, which is not more than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
+                granted.term.life().as_secs(),
+                min_ttl.as_secs()
             ))),
             _ => Ok(credentials),
         }
     }
-
-    fn application_is_the_same(&self, content: &Content) -> Result<()> {
-        if content.login.credentials.client_id() == self.application.client_id() {
-            return Ok(());
-        }
-        Err(Error::configuration("the stored credentials are another client id's; give each application a store of its own"))
-    }
-
-    fn lost(&self, error: Error) -> Error {
-        if let Some(hook) = &self.settings.on_lost {
-            hook(&error);
-        }
-        error
-    }
-
-    fn now(&self) -> Timestamp {
-        self.application.time().now()
-    }
-}
-
-fn nobody_logged_in() -> Error {
-    Error::new(ErrorKind::LoginRequired, "nobody has logged in yet; start a login and save its credentials")
 }
 
 const LOCK_WAIT: Duration = Duration::from_secs(60);

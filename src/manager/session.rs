@@ -1,100 +1,186 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
+
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::access_token::AccessToken;
 use crate::cache::SingleFlight;
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::crypto;
-use crate::manager::content::{Content, Granted, Wanted};
-use crate::secret::Secret;
+use crate::manager::content::{Content, Wanted};
+use crate::manager::spent::SpentToken;
 use crate::store::RecordKey;
 
 /// One session as this process knows it. Everybody who uses it shares this.
 pub(crate) struct Session {
     pub(crate) key: RecordKey,
-    known: RwLock<Option<Arc<Known>>>,
-    flights: Mutex<HashMap<Wanted, Arc<SingleFlight<Credentials>>>>,
-    /// A refresh token that the provider has just refused, or may have spent without our hearing of it.
-    spent: Mutex<Option<Spent>>,
+    memory: RwLock<Memory>,
+    pub(crate) spent: SpentToken,
+    /// Held by whoever shows a login, so that one browser opens however many find that it is needed.
+    pub(crate) login: AsyncMutex<()>,
+    flights: Mutex<HashMap<Errand, Weak<SingleFlight<Credentials>>>>,
+    /// The generation whose loss the program has been told.
+    told_lost: AtomicU64,
     last_used: AtomicI64,
 }
 
-/// What the store held when it was last read or written, ready for use.
+#[derive(Default)]
+struct Memory {
+    known: Option<Arc<Known>>,
+    moment: Moment,
+}
+
+/// How often this process has changed the record, and what it knows of it. Taken before the store is asked: whoever comes
+/// back with an answer when others have been there meanwhile cannot know whose is newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Moment {
+    writes: u64,
+    reads: u64,
+}
+
+/// What the store held when it was last read or written, or should hold.
 pub(crate) struct Known {
     pub(crate) content: Content,
-    /// The write that should have stored it failed, and is to be tried again.
-    pub(crate) unsaved: bool,
-    ready: Ready,
+    pub(crate) unsaved: Option<Unsaved>,
 }
 
-/// The login's access token and when it is due, worked out once.
-pub(crate) struct Ready {
-    received: Timestamp,
-    due: Timestamp,
-}
-
-#[derive(Clone)]
-struct Spent {
-    refresh_token: [u8; 32],
-    why: SpentBecause,
-    since: Timestamp,
-}
-
-/// Why a refresh token is not sent.
+/// A write that failed, and is to be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SpentBecause {
-    Refused,
-    AnswerLost,
+pub(crate) enum Unsaved {
+    /// A login, which takes the place of whatever there is.
+    Login,
+    /// A renewal, which takes the place of the generation that it renewed, and of no other: the session may have ended, or
+    /// somebody else may have logged in.
+    Renewal { of: u64 },
+}
+
+/// What a run is for: those who want the same share it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Errand {
+    wanted: Wanted,
+    purpose: Shared,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Shared {
+    Valid,
+    /// The refused token's hash.
+    InsteadOf([u8; 32]),
+    New,
+}
+
+/// Which credentials will do.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    Valid,
+    /// Not this token, whatever its expiry says: an API has refused it.
+    InsteadOf(AccessToken),
+    /// New ones in any case.
+    New,
 }
 
 impl Session {
     pub(crate) fn new(key: RecordKey) -> Self {
-        Self { key, known: RwLock::default(), flights: Mutex::default(), spent: Mutex::default(), last_used: AtomicI64::new(0) }
+        Self {
+            key,
+            memory: RwLock::default(),
+            spent: SpentToken::default(),
+            login: AsyncMutex::default(),
+            flights: Mutex::default(),
+            told_lost: AtomicU64::new(0),
+            last_used: AtomicI64::new(0),
+        }
     }
 
     /// The login's access token, if it is good for now. No allocation, and no lock beyond this call.
-    pub(crate) fn ready_token(&self, now: Timestamp) -> Option<AccessToken> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref().filter(|known| known.ready.is_good(now) && !known.unsaved)?;
-        Some(known.content.login.credentials.access_token().clone())
+    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<AccessToken> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let known = memory.known.as_deref()?;
+        let login = &known.content.login;
+        (login.term.is_fresh(min_ttl, now) && known.unsaved.is_none()).then(|| login.credentials.access_token().clone())
     }
 
     pub(crate) fn known(&self) -> Option<Arc<Known>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.memory.read().unwrap_or_else(PoisonError::into_inner).known.clone()
     }
 
-    /// Takes over what the store holds, or what it should hold.
-    pub(crate) fn know(&self, content: Content, unsaved: bool, min_ttl: Duration) -> Arc<Known> {
-        let ready = Ready::of(&content.login, min_ttl);
-        let known = Arc::new(Known { content, unsaved, ready });
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
-        known
+    pub(crate) fn moment(&self) -> Moment {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner).moment
     }
 
+    /// What the store held. The generation that is known already stays as it is, with its jitter.
+    pub(crate) fn read(&self, content: Content, since: Moment) -> Arc<Known> {
+        self.change(|memory| match &memory.known {
+            Some(known) if known.content.generation == content.generation && known.unsaved.is_none() => Arc::clone(known),
+            _ => {
+                let known = Arc::new(Known { content, unsaved: None });
+                if memory.moment == since {
+                    memory.known = Some(Arc::clone(&known));
+                    memory.moment.reads += 1;
+                }
+                known
+            }
+        })
+    }
+
+    /// The store held nothing.
+    pub(crate) fn found_nothing(&self, since: Moment) {
+        self.change(|memory| {
+            if memory.moment == since {
+                memory.known = None;
+            }
+        });
+    }
+
+    /// What this process has stored. If others have written meanwhile, the store alone knows who was last.
+    pub(crate) fn wrote(&self, content: Content, since: Moment) {
+        self.change(|memory| {
+            let alone = memory.moment.writes == since.writes;
+            memory.known = alone.then(|| Arc::new(Known { content, unsaved: None }));
+            memory.moment.writes += 1;
+        });
+    }
+
+    /// What the store would not take. If others have written meanwhile, theirs stands.
+    pub(crate) fn could_not_write(&self, content: Content, unsaved: Unsaved, since: Moment) {
+        self.change(|memory| {
+            if memory.moment.writes == since.writes {
+                memory.known = Some(Arc::new(Known { content, unsaved: Some(unsaved) }));
+                memory.moment.writes += 1;
+            }
+        });
+    }
+
+    /// The session is over, whatever is on its way.
     pub(crate) fn forget(&self) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.change(|memory| {
+            memory.known = None;
+            memory.moment.writes += 1;
+        });
     }
 
-    /// One renewal for each wanted token, however many ask.
-    pub(crate) fn flight(&self, wanted: &Wanted) -> Arc<SingleFlight<Credentials>> {
+    fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
+        change(&mut self.memory.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One run for each errand, however many are on it. It is kept as long as somebody holds it.
+    pub(crate) fn flight(&self, errand: Errand) -> Arc<SingleFlight<Credentials>> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(flights.entry(wanted.clone()).or_insert_with(|| Arc::new(SingleFlight::new())))
+        if let Some(flight) = flights.get(&errand).and_then(Weak::upgrade) {
+            return flight;
+        }
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        let flight = Arc::new(SingleFlight::new());
+        flights.insert(errand, Arc::downgrade(&flight));
+        flight
     }
 
-    pub(crate) fn remember_spent(&self, refresh_token: &Secret, why: SpentBecause, now: Timestamp) {
-        let spent = Spent { refresh_token: crypto::sha256(refresh_token.expose().as_bytes()), why, since: now };
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) = Some(spent);
-    }
-
-    /// A refused one is not tried again for a while; one whose answer was lost never, but for the replay that was asked for.
-    pub(crate) fn is_spent(&self, refresh_token: &Secret, now: Timestamp) -> Option<(SpentBecause, Duration)> {
-        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let since = now.since(spent.since);
-        let counts = spent.why == SpentBecause::AnswerLost || since < REFUSED_FOR;
-        (counts && spent.refresh_token == crypto::sha256(refresh_token.expose().as_bytes())).then_some((spent.why, since))
+    /// Whether the program has yet to be told that this generation is lost. True once.
+    pub(crate) fn is_news(&self, lost: u64) -> bool {
+        self.told_lost.swap(lost, Ordering::Relaxed) != lost
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -106,22 +192,19 @@ impl Session {
     }
 }
 
-impl Ready {
-    pub(crate) fn of(granted: &Granted, min_ttl: Duration) -> Self {
-        let Some(expiry) = granted.credentials.access_token().expiry() else {
-            return Self { received: granted.received, due: Timestamp::END };
+impl Errand {
+    pub(crate) fn new(wanted: &Wanted, purpose: &Purpose) -> Self {
+        let purpose = match purpose {
+            Purpose::Valid => Shared::Valid,
+            Purpose::InsteadOf(token) => Shared::InsteadOf(crypto::sha256(token.header_value().as_bytes())),
+            Purpose::New => Shared::New,
         };
-        let life = expiry.since(granted.received);
-        let jitter = (life / 10).min(MOST_JITTER).mul_f64(crypto::chance());
-        Self { received: granted.received, due: expiry.minus(min_ttl).minus(jitter) }
-    }
-
-    /// A clock that shows a time before the token came was set back, so that nothing is known of its age.
-    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
-        now < self.due && now.plus(CLOCKS_DIFFER_BY) >= self.received
+        Self { wanted: wanted.clone(), purpose }
     }
 }
 
-const REFUSED_FOR: Duration = Duration::from_secs(30);
-const MOST_JITTER: Duration = Duration::from_secs(30);
-const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
+impl Purpose {
+    pub(crate) fn rules_out(&self, token: &AccessToken) -> bool {
+        matches!(self, Self::InsteadOf(refused) if refused == token)
+    }
+}

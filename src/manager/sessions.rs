@@ -33,7 +33,7 @@ impl Sessions {
 fn make_room(held: &mut HashMap<RecordKey, Arc<Session>>, most: usize) {
     let mut idle: Vec<(i64, RecordKey)> = held
         .iter()
-        .filter(|(_, session)| Arc::strong_count(session) == 1 && !session.known().is_some_and(|known| known.unsaved))
+        .filter(|(_, session)| Arc::strong_count(session) == 1 && session.known().is_none_or(|known| known.unsaved.is_none()))
         .map(|(key, session)| (session.last_used(), key.clone()))
         .collect();
     let leaving = (most / 10).max(1).min(idle.len());

@@ -1,9 +1,9 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
 use crate::credentials::Credentials;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What a program wants to be told.
 pub(crate) type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
@@ -25,9 +25,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Auth0's `session_expiry` claim, in seconds since 1970: no renewal goes beyond it.
-    pub(crate) fn session_is_over(&self, credentials: &Credentials, now: Timestamp) -> bool {
-        let end = credentials.user().and_then(|user| user.get::<i64>("session_expiry"));
-        end.is_some_and(|end| Timestamp::from_unix_seconds(end) <= now)
+    pub(crate) fn tell_renewed(&self, credentials: &Credentials) -> Result<()> {
+        tell(self.on_renewed.as_ref(), credentials).map_err(|Panicked| {
+            Error::configuration("the on_renewed hook panicked; the credentials are renewed and stored all the same")
+        })
     }
+
+    /// Its caller gets an error in any case.
+    pub(crate) fn tell_lost(&self, error: &Error) {
+        let _ = tell(self.on_lost.as_ref(), error);
+    }
+}
+
+struct Panicked;
+
+fn tell<T>(hook: Option<&Hook<T>>, news: &T) -> Result<(), Panicked> {
+    let Some(hook) = hook else { return Ok(()) };
+    // Whatever the hook left half-done is its own.
+    catch_unwind(AssertUnwindSafe(|| hook(news))).map_err(|_| Panicked)
 }

@@ -45,6 +45,11 @@ impl Provider {
         self.metadata.current(self.clock.now(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
     }
 
+    /// Whether its metadata could give it this name.
+    pub(crate) fn may_be(&self, issuer: &str) -> bool {
+        self.issuer.as_ref().is_ok_and(|own| own.accepts(issuer))
+    }
+
     /// The only way from a text to an [`IdToken`].
     pub(crate) async fn verify_id_token(&self, text: &Secret, expected: &Expected<'_>) -> Result<IdToken> {
         id_token::verify(text, expected, &self.keys).await

@@ -1,13 +1,15 @@
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use crate::crypto;
 
 /// Whose credentials a record holds: the issuer, the application there, and which of its sessions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// `Debug` shows no session: it may be the text of a cookie, and whoever has that is logged in.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordKey(Arc<Parts>);
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 struct Parts {
     issuer: String,
     client_id: String,
@@ -54,5 +56,15 @@ impl RecordKey {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordKey")
+            .field("issuer", &self.0.issuer)
+            .field("client_id", &self.0.client_id)
+            .field("id", &self.0.id)
+            .finish_non_exhaustive()
     }
 }

@@ -21,6 +21,8 @@ use crate::secret::Secret;
 /// What a grant asked for, which decides what the answer must hold.
 pub(crate) struct Asked<'a> {
     pub(crate) scope: &'a Arc<str>,
+    /// The API that the access token is to be for.
+    pub(crate) audience: Option<&'a Arc<str>>,
     pub(crate) flow: Flow<'a>,
     /// What the request does not hold, and no error may repeat all the same.
     pub(crate) hidden: &'a [&'a str],
@@ -48,7 +50,7 @@ pub(crate) async fn redeem_code(
             ));
         }
     };
-    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope)))
+    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope), asked.audience.cloned()))
 }
 
 /// For grants that give an access token and nothing that is kept beyond it.
@@ -89,6 +91,7 @@ fn credentials(
     response: TokenResponse,
     id_token: Option<IdToken>,
     requested_scope: Arc<str>,
+    requested_audience: Option<Arc<str>>,
 ) -> Credentials {
     Credentials::new(Parts {
         issuer: Arc::clone(&metadata.issuer),
@@ -99,6 +102,7 @@ fn credentials(
         id_token_refusal: None,
         scope: response.scope,
         requested_scope,
+        requested_audience,
     })
 }
 

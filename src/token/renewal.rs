@@ -79,7 +79,11 @@ impl Application {
             (None, Some(old)) => Arc::clone(&old.parts().requested_scope),
             (None, None) => Arc::from(""),
         };
-        let credentials = credentials(self, &metadata, response, previous, requested_scope);
+        let requested_audience = match (target.audience, old) {
+            (Some(audience), _) => Some(Arc::from(audience)),
+            (None, old) => old.and_then(|old| old.parts().requested_audience.clone()),
+        };
+        let credentials = credentials(self, &metadata, response, previous, requested_scope, requested_audience);
         Ok(Renewed { credentials, metadata, unverified })
     }
 
@@ -90,6 +94,12 @@ impl Application {
         let flow = Flow::Refresh { previous: credentials.id_token() };
         let verdict = verify_id_token(self, &metadata, &text, credentials.access_token(), flow).await;
         credentials.with_id_token_verdict(verdict)
+    }
+
+    /// Whether credentials can be this application's, as far as that can be said before the provider is asked how it calls
+    /// itself.
+    pub(crate) fn may_own(&self, issuer: &str, client_id: &str) -> bool {
+        self.provider().may_be(issuer) && client_id == self.client_id()
     }
 
     /// Tokens of one issuer are never sent to another, nor presented by another application.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
@@ -80,12 +80,14 @@ impl WebAuth {
     /// Whether a login would ask for nothing that these do not grant.
     #[cfg(feature = "loopback")]
     pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
-        let asked_before = &credentials.parts().requested_scope;
-        self.parameters.scope.split(' ').all(|scope| credentials.has_scope(scope) || token::holds_scope(asked_before, scope))
+        let Parts { requested_scope, requested_audience, .. } = credentials.parts();
+        let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(requested_scope, scope);
+        self.parameters.scope.split(' ').all(holds)
+            && self.parameters.audience.as_ref().is_none_or(|audience| requested_audience.as_ref() == Some(audience))
     }
 
     fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
-        let Parameters { scope, max_age, organization, .. } = &*self.parameters;
+        let Parameters { scope, audience, max_age, organization, .. } = &*self.parameters;
         let secrets = LoginSecrets::generate()?;
         Ok(PendingLogin {
             url: self.parameters.authorize_url(metadata, self.application.client_id(), &redirect_uri, &secrets)?,
@@ -93,6 +95,7 @@ impl WebAuth {
             client_id: Arc::clone(self.application.shared_client_id()),
             redirect_uri,
             scope: Arc::clone(scope),
+            audience: audience.clone(),
             max_age: *max_age,
             organization: organization.clone(),
             expires_at: self.application.time().now().plus(self.timeout),
@@ -117,7 +120,7 @@ impl WebAuth {
             max_age: login.max_age,
             organization: login.organization.as_deref(),
         };
-        let asked = Asked { scope: &login.scope, flow, hidden: &[&state, &nonce] };
+        let asked = Asked { scope: &login.scope, audience: login.audience.as_ref(), flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
         token::redeem_code(&self.application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
     }

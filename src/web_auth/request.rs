@@ -13,6 +13,8 @@ use crate::web_auth::pending::LoginSecrets;
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
     pub(crate) scope: Arc<str>,
+    /// The API that the access token is to be for: `audience` or `resource`, which stands among the others, too.
+    pub(crate) audience: Option<Arc<str>>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) organization: Option<Arc<Organization>>,
     /// In the order in which they were set; a name stands there once.
@@ -23,12 +25,22 @@ pub(crate) struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { scope: Arc::from("openid profile email"), max_age: None, organization: None, others: Vec::new(), refusal: None }
+        Self {
+            scope: Arc::from("openid profile email"),
+            audience: None,
+            max_age: None,
+            organization: None,
+            others: Vec::new(),
+            refusal: None,
+        }
     }
 }
 
 impl Parameters {
     pub(crate) fn set(&mut self, name: &str, value: String) {
+        if matches!(name, "audience" | "resource") {
+            self.audience = Some(value.as_str().into());
+        }
         if OURS.contains(&name) {
             self.refuse(format!("the parameter {name} is this crate's own and cannot be set"));
         } else if let Some(known) = self.others.iter_mut().find(|known| known.0 == name) {

@@ -1,0 +1,78 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::crypto;
+use crate::secret::Secret;
+
+/// The refresh token that is not to be sent: the provider has just refused it, or may have spent it without our hearing.
+#[derive(Default)]
+pub(crate) struct SpentToken(Mutex<Option<Spent>>);
+
+struct Spent {
+    hash: [u8; 32],
+    why: Because,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Because {
+    Refused {
+        at: Timestamp,
+    },
+    /// Sent at that time, and who knows what came of it.
+    AnswerLost {
+        sent: Timestamp,
+        replayed: bool,
+    },
+}
+
+impl SpentToken {
+    /// Whether this refresh token may be sent now. A refused one is tried again after a while. One whose answer was lost is
+    /// sent once more at most, and only in the interval in which the provider takes a spent one: then saying so uses it up.
+    pub(crate) fn may_be_sent(&self, refresh_token: &Secret, reuse_interval: Option<Duration>, now: Timestamp) -> bool {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(spent) = spent.as_mut().filter(|spent| spent.hash == hash(refresh_token)) else { return true };
+        // A time in the future says that the clock was set back: it counts as long ago.
+        let within = |interval: Duration, since: Timestamp| since <= now && now.since(since) < interval;
+        match &mut spent.why {
+            Because::Refused { at } => !within(REFUSED_FOR, *at),
+            Because::AnswerLost { sent, replayed } => {
+                let may_replay = !*replayed && reuse_interval.is_some_and(|interval| within(interval, *sent));
+                *replayed |= may_replay;
+                may_replay
+            }
+        }
+    }
+
+    pub(crate) fn refused(&self, refresh_token: &Secret, now: Timestamp) {
+        self.remember(refresh_token, Because::Refused { at: now });
+    }
+
+    /// The provider's interval began when it took the token, so it counts from when that was sent for the first time.
+    pub(crate) fn answer_lost(&self, refresh_token: &Secret, sent: Timestamp) {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = hash(refresh_token);
+        match spent.as_ref() {
+            Some(Spent { hash: known, why: Because::AnswerLost { .. } }) if *known == hash => {}
+            _ => *spent = Some(Spent { hash, why: Because::AnswerLost { sent, replayed: false } }),
+        }
+    }
+
+    /// It did not leave this machine, so that a replay is not used up.
+    pub(crate) fn was_not_sent(&self) {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Spent { why: Because::AnswerLost { replayed, .. }, .. }) = spent.as_mut() {
+            *replayed = false;
+        }
+    }
+
+    fn remember(&self, refresh_token: &Secret, why: Because) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Spent { hash: hash(refresh_token), why });
+    }
+}
+
+fn hash(refresh_token: &Secret) -> [u8; 32] {
+    crypto::sha256(refresh_token.expose().as_bytes())
+}
+
+const REFUSED_FOR: Duration = Duration::from_secs(30);

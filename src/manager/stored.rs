@@ -1,0 +1,173 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::access_token::{AccessToken, TokenType};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::credentials::{Credentials, Parts};
+use crate::error::{Error, ErrorKind, Result};
+use crate::json::{self, Text};
+use crate::manager::content::{Content, Granted, Other, Wanted};
+use crate::provider::IdToken;
+use crate::secret::Secret;
+use crate::store::{Record, RecordKey};
+
+/// A record's content. Texts are borrowed both ways, so that no copy of a token is left behind.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    /// Whose record it is: a store that mixes them up is found out.
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow)]
+    issuer: Text<'a>,
+    #[serde(borrow)]
+    client_id: Text<'a>,
+    #[serde(borrow)]
+    login: StoredToken<'a>,
+    #[serde(borrow)]
+    refresh_token: Option<Text<'a>>,
+    #[serde(borrow)]
+    id_token: Option<Text<'a>>,
+    #[serde(borrow)]
+    others: Vec<StoredOther<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredToken<'a> {
+    #[serde(borrow)]
+    access_token: Text<'a>,
+    dpop: bool,
+    expires_at: Option<i64>,
+    received: i64,
+    renewed: bool,
+    #[serde(borrow)]
+    scope: Option<Text<'a>>,
+    #[serde(borrow)]
+    requested_scope: Text<'a>,
+    #[serde(borrow)]
+    requested_audience: Option<Text<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOther<'a> {
+    wanted: Wanted,
+    #[serde(borrow)]
+    token: StoredToken<'a>,
+}
+
+impl Content {
+    pub(crate) fn to_record(&self, key: &RecordKey) -> Record {
+        let login = &self.login.credentials;
+        let stored = Stored {
+            key: text(key.id()),
+            issuer: text(login.issuer()),
+            client_id: text(login.client_id()),
+            login: StoredToken::of(&self.login),
+            refresh_token: login.refresh_token().map(|token| text(token.expose())),
+            id_token: login.id_token().map(|id_token| text(id_token.raw().expose())),
+            others: self
+                .others
+                .iter()
+                .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted) })
+                .collect(),
+        };
+        // Growing would leave an unwiped copy behind, so it is measured first.
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, &stored).expect("text and numbers are always JSON");
+        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *json, &stored).expect("text and numbers are always JSON");
+        Record::new(self.generation, &json)
+    }
+
+    /// Whoever can write the store is believed: seal it where that may be somebody else.
+    pub(crate) fn from_record(record: &Record, key: &RecordKey, application: &Application) -> Result<Self> {
+        let stored: Stored<'_> = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
+        if !application.may_own(&stored.issuer, &stored.client_id) {
+            return Err(Error::configuration(
+                "the stored credentials are another issuer's or client id's; give each application a store of its own",
+            ));
+        }
+        if *stored.key != *key.id() {
+            return Err(Error::new(ErrorKind::Store, "the store gave the record of another session; use each record's whole key"));
+        }
+        let shared = Shared { issuer: Arc::from(&*stored.issuer), client_id: Arc::from(&*stored.client_id) };
+        let id_token = stored.id_token.map(|text| IdToken::restore(Secret::from(&*text)).ok_or_else(unreadable)).transpose()?;
+        let mut parts = shared.parts(&stored.login)?;
+        parts.refresh_token = stored.refresh_token.map(|text| Secret::from(&*text));
+        parts.id_token = id_token;
+        let received = Timestamp::from_unix_millis(stored.login.received);
+        let login = Granted::by_login(Credentials::new(parts), received, stored.login.renewed);
+        let session_end = login.credentials.session_end();
+        let others = stored.others.into_iter().map(|StoredOther { wanted, token }| {
+            let received = Timestamp::from_unix_millis(token.received);
+            let credentials = Credentials::new(shared.parts(&token)?);
+            Ok(Other { wanted, granted: Granted::new(credentials, received, token.renewed, session_end) })
+        });
+        let others = others.collect::<Result<_>>()?;
+        Ok(Self { generation: record.generation(), login, others })
+    }
+}
+
+impl<'a> StoredToken<'a> {
+    fn of(granted: &'a Granted) -> Self {
+        let parts = granted.credentials.parts();
+        Self {
+            access_token: text(parts.access_token.expose()),
+            dpop: parts.access_token.token_type() == TokenType::DPoP,
+            expires_at: parts.access_token.expiry().map(Timestamp::unix_millis),
+            received: granted.received.unix_millis(),
+            renewed: granted.is_renewed,
+            scope: parts.scope.as_deref().map(text),
+            requested_scope: text(&parts.requested_scope),
+            requested_audience: parts.requested_audience.as_deref().map(text),
+        }
+    }
+}
+
+/// What all credentials of a record have in common.
+struct Shared {
+    issuer: Arc<str>,
+    client_id: Arc<str>,
+}
+
+impl Shared {
+    fn parts(&self, token: &StoredToken<'_>) -> Result<Parts> {
+        let token_type = if token.dpop { TokenType::DPoP } else { TokenType::Bearer };
+        let expires_at = token.expires_at.map(Timestamp::from_unix_millis);
+        Ok(Parts {
+            issuer: Arc::clone(&self.issuer),
+            client_id: Arc::clone(&self.client_id),
+            access_token: AccessToken::new(token_type, &token.access_token, expires_at).ok_or_else(unreadable)?,
+            refresh_token: None,
+            id_token: None,
+            id_token_refusal: None,
+            scope: token.scope.as_deref().map(Box::from),
+            requested_scope: Arc::from(&*token.requested_scope),
+            requested_audience: token.requested_audience.as_deref().map(Arc::from),
+        })
+    }
+}
+
+/// Counts what would be written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn text(text: &str) -> Text<'_> {
+    Text(text.into())
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Store, "the stored credentials cannot be read, and are left as they are; clear() removes them")
+}
