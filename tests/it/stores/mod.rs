@@ -2,6 +2,7 @@
 
 mod contract;
 mod file_on_disk;
+mod many_processes;
 mod other_process;
 mod processes;
 mod record_bytes;
