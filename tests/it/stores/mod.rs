@@ -2,6 +2,8 @@
 
 mod contract;
 mod file_on_disk;
+#[cfg(all(feature = "keychain", target_os = "linux"))]
+mod no_keychain;
 mod other_process;
 mod processes;
 mod record_bytes;
