@@ -4,6 +4,7 @@ mod contract;
 mod file_on_disk;
 #[cfg(all(feature = "keychain", target_os = "linux"))]
 mod no_keychain;
+mod one_renewal;
 mod other_process;
 mod processes;
 mod record_bytes;
