@@ -3,6 +3,9 @@
 mod contract;
 mod file_on_disk;
 mod many_processes;
+#[cfg(all(feature = "keychain", target_os = "linux"))]
+mod no_keychain;
+mod one_renewal;
 mod other_process;
 mod processes;
 mod record_bytes;

@@ -20,6 +20,14 @@ impl OtherProcess {
         Self::run(shell, test, folder)
     }
 
+    /// One whose desktop's bus is at that path.
+    #[cfg(feature = "keychain")]
+    pub(super) fn start_with_bus(test: &str, folder: &Path, bus: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+        Self::run(command, test, folder)
+    }
+
     fn run(mut command: Command, test: &str, folder: &Path) -> Self {
         command.args([test, "--exact", "--nocapture"]).env(FOLDER, folder);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -2,6 +2,7 @@
 
 mod browser_login;
 mod browser_logout;
+mod keychain;
 mod lying_provider;
 mod peers_themselves;
 mod refreshed_tokens;
