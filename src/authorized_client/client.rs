@@ -197,7 +197,7 @@ impl AuthorizedClient {
     /// Sends a request with a token.
     ///
     /// # Errors
-    /// - `Forbidden` when a token may not go to its URL; no token is read then
+    /// - `Forbidden` when a token may not go to its URL, or its `Host` header is not the URL's; no token is read then
     /// - `Configuration` when the request or the client's default headers hold the token's header already
     /// - what the token source errs with; no request is sent without a token
     /// - `StepUp` when the API wants more than the token grants
