@@ -140,9 +140,9 @@ impl Application {
         self.settings.leeway
     }
 
-    /// The secret that may verify ID tokens: only where that was asked for.
+    /// The secret that may verify ID tokens: only where that was asked for. An empty one is everybody's.
     pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
-        self.settings.client_auth.client_secret().filter(|_| self.settings.accept_hs256)
+        self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && !secret.expose().is_empty())
     }
 
     pub(crate) fn accepts_missing_id_token(&self) -> bool {
