@@ -1,0 +1,42 @@
+//! What a login was protected by cannot be taken off it: not by a parameter, and not by finishing it elsewhere.
+
+use std::time::Duration;
+
+use hallpass::testing::Endpoint;
+use hallpass::{ErrorKind, WebAuth};
+
+use crate::two_halves::TwoHalves;
+
+#[tokio::test]
+async fn a_login_is_not_finished_by_a_web_auth_that_asks_for_more() {
+    let halves = TwoHalves::start().await;
+    let minutes = |number: u64| Duration::from_secs(60 * number);
+    let plain = &halves.auth;
+    let of = |organization: &str| plain.clone().organization(organization);
+    let fresh = |number| plain.clone().max_age(minutes(number));
+    let rows: [(&str, WebAuth, WebAuth); 6] = [
+        ("no organization", plain.clone(), of("org_acme")),
+        ("another organization", of("org_other"), of("org_acme")),
+        ("its name for its id", of("acme"), of("org_acme")),
+        ("an id for a name", of("org_acme"), of("acme")),
+        ("no max_age", plain.clone(), fresh(5)),
+        ("a longer max_age", fresh(6), fresh(5)),
+    ];
+    for (row, began, finishes) in rows {
+        let login = began.begin().await.unwrap();
+        let callback = halves.browser.visit(login.url()).await.unwrap();
+        let error = finishes.finish(login, &callback).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{row}: {error}");
+        assert_eq!(halves.provider.count(Endpoint::Token), 0, "{row}");
+    }
+    for (row, began, finishes) in [
+        ("the same", fresh(5).organization("org_acme"), fresh(5).organization("org_acme")),
+        ("less", fresh(5).organization("org_acme"), plain.clone()),
+        ("a shorter max_age", fresh(4), fresh(5)),
+    ] {
+        let login = began.begin().await.unwrap();
+        let callback = halves.browser.visit(login.url()).await.unwrap();
+        let finished = finishes.finish(login, &callback).await;
+        assert!(finished.is_ok(), "{row}: {finished:?}");
+    }
+}
