@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::testing::Endpoint;
+use hallpass::testing::{Endpoint, TestBrowser};
 use hallpass::{ErrorKind, WebAuth};
 
 use crate::two_halves::TwoHalves;
@@ -39,4 +39,28 @@ async fn a_login_is_not_finished_by_a_web_auth_that_asks_for_more() {
         let finished = finishes.finish(login, &callback).await;
         assert!(finished.is_ok(), "{row}: {finished:?}");
     }
+}
+
+#[tokio::test]
+async fn what_protects_a_login_is_no_parameter() {
+    let halves = TwoHalves::start().await;
+    for name in [
+        "response_type",
+        "response_mode",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    ] {
+        let error = halves.auth.clone().parameter(name, "mine").begin().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{name}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let login = halves.auth.clone().parameter("own", "mine").begin().await.unwrap();
+    assert!(TestBrowser::new().visit(login.url()).await.is_ok());
 }
