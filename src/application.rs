@@ -71,7 +71,8 @@ impl Application {
     /// A client that is built already.
     ///
     /// Danger: unless it was built with `redirect::Policy::none()`, it hands refresh tokens and the client's secret to
-    /// whatever host a redirect of the provider names.
+    /// whatever host a redirect of the provider names, and believes the keys from there. Its proxies are also used for http
+    /// on loopback.
     #[must_use]
     pub fn danger_http_client(self, client: reqwest::Client) -> Self {
         Self::assemble(self.settings, Arc::new(Transport::with_client(client)), self.clock)

@@ -45,7 +45,7 @@ impl Provider {
         self.metadata.current(self.clock.now(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
     }
 
-    /// The only way from a text to an [`IdToken`].
+    /// The only way from a text to an [`IdToken`], but for one that comes back from a store (`IdToken::restore`).
     pub(crate) async fn verify_id_token(&self, text: &Secret, expected: &Expected<'_>) -> Result<IdToken> {
         id_token::verify(text, expected, &self.keys).await
     }
