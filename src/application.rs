@@ -75,7 +75,8 @@ impl Application {
     /// A client that is built already.
     ///
     /// Danger: unless it was built with `redirect::Policy::none()`, it hands refresh tokens and the client's secret to
-    /// whatever host a redirect of the provider names.
+    /// whatever host a redirect of the provider names, and believes the keys from there. Its proxies are also used for http
+    /// on loopback.
     #[must_use]
     pub fn danger_http_client(self, client: reqwest::Client) -> Self {
         Self::assemble(self.settings, Arc::new(Transport::with_client(client)), self.clock)
@@ -144,9 +145,9 @@ impl Application {
         self.settings.leeway
     }
 
-    /// The secret that may verify ID tokens: only where that was asked for.
+    /// The secret that may verify ID tokens: only where that was asked for. An empty one is everybody's.
     pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
-        self.settings.client_auth.client_secret().filter(|_| self.settings.accept_hs256)
+        self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && !secret.expose().is_empty())
     }
 
     pub(crate) fn accepts_missing_id_token(&self) -> bool {

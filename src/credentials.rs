@@ -140,7 +140,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The access token as long as it lasts: credentials by themselves renew nothing.
+/// The access token, also after its end, when APIs refuse it: credentials by themselves renew nothing.
 impl TokenSource for Credentials {
     fn cached(&self) -> Option<AccessToken> {
         Some(self.0.access_token.clone())

@@ -38,9 +38,19 @@ impl Form {
     }
 }
 
-/// Whether a text repeats a value of a form that only the provider was meant to see.
+/// Whether a text repeats a value of a form that only the provider was meant to see. The text is encoded once more, rather
+/// than the form decoded: that would leave unwiped copies of what it holds.
 pub(crate) fn leaks_into(form: &[u8], text: &str) -> bool {
-    form_urlencoded::parse(form).any(|(name, value)| !PUBLIC.contains(&&*name) && repeats(text, &value))
+    let mut encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        for part in [name, value] {
+            encoded.push('&');
+            encoded.extend(form_urlencoded::byte_serialize(part.as_bytes()));
+        }
+    }
+    let form = std::str::from_utf8(form).unwrap_or_default();
+    let secrets = form.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| !PUBLIC.contains(name));
+    secrets.map(|(_, secret)| secret).any(|secret| !secret.is_empty() && encoded.contains(secret))
 }
 
 /// Whether a text holds a secret, as it is or form-encoded.

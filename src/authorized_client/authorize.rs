@@ -1,9 +1,10 @@
 use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
+use http::header::HOST;
 use reqwest::{Client, Request, Response};
 use tokio::time::Instant;
-use url::Url;
+use url::{Position, Url};
 
 use super::challenge::Challenge;
 use super::clients::{Clients, has_default_header};
@@ -47,6 +48,7 @@ impl Authorizer {
 
     pub(super) async fn call(&self, mut request: Request) -> Result<Response> {
         self.origins.check(request.url())?;
+        check_host(&request)?;
         self.check_header(&request)?;
         let mut call = Call::of(self, &mut request);
         for _ in 0..=MAX_REDIRECTS {
@@ -155,6 +157,17 @@ impl<'a> Call<'a> {
         }
         redirect::next(response.status(), response.headers(), response.url(), &mut self.repeat, &self.authorizer.origins)
     }
+}
+
+/// RFC 9110, section 7.2: `Host` says whose the request is. Where several share an address, a token would go to another one
+/// than the URL's, as when a program hands the headers of a request it got on.
+fn check_host(request: &Request) -> Result<()> {
+    let own = &request.url()[Position::BeforeHost..Position::AfterPort];
+    let mut named = request.headers().get_all(HOST).iter();
+    if named.all(|host| host.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
+        return Ok(());
+    }
+    Err(Error::forbidden("no token goes to another `Host` than the URL's: leave the header out of the request"))
 }
 
 /// As a response's URL is: a fragment is never sent.

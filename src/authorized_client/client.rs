@@ -80,7 +80,7 @@ impl AuthorizedClient {
     /// With a client that exists already, used as it is: with its proxies, also for http to this machine, and with its redirects.
     ///
     /// A client that follows redirects can carry a token away: reqwest drops `Authorization` on the way to another origin,
-    /// but sends it again at the next hop there. When a response comes from another origin than the one asked, it is
+    /// but sends it again at the next hop there, and never drops another [`header`](Self::header). When a response comes from another origin than the one asked, it is
     /// replaced by an error of kind `Forbidden`: too late for the token. Build the client with
     /// [`redirect_policy`](Self::redirect_policy), or prefer [`from_builder`](Self::from_builder).
     #[must_use]
@@ -197,7 +197,7 @@ impl AuthorizedClient {
     /// Sends a request with a token.
     ///
     /// # Errors
-    /// - `Forbidden` when a token may not go to its URL; no token is read then
+    /// - `Forbidden` when a token may not go to its URL, or its `Host` header is not the URL's; no token is read then
     /// - `Configuration` when the request or the client's default headers hold the token's header already
     /// - what the token source errs with; no request is sent without a token
     /// - `StepUp` when the API wants more than the token grants

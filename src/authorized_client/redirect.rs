@@ -1,5 +1,6 @@
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, LOCATION,
+    PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode};
 use reqwest::Request;
@@ -23,8 +24,8 @@ pub(super) fn next(status: StatusCode, headers: &HeaderMap, from: &Url, repeat: 
         remove(&mut repeat.headers, &[CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING]);
     }
     if !same_origin(from, &to) {
-        // Gone for good, also when a later hop leads back.
-        remove(&mut repeat.headers, &[COOKIE, PROXY_AUTHORIZATION]);
+        // Gone for good, also when a later hop leads back. `Authorization` is the caller's own where the token has another header.
+        remove(&mut repeat.headers, &[AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION]);
     }
     repeat.method = method;
     repeat.request(to)

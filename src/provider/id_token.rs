@@ -19,7 +19,8 @@ use crate::secret::Secret;
 
 /// A verified ID token: who has logged in, as the provider signed it.
 ///
-/// One that exists was checked in full (OpenID Connect Core 1.0, section 3.1.3.7): there is nothing left to validate.
+/// One that exists was checked in full when it came (OpenID Connect Core 1.0, section 3.1.3.7): there is nothing left to
+/// validate. One from a [store](crate::store) is as good as the store: its signature is not looked at again.
 #[derive(Clone)]
 pub struct IdToken {
     raw: Secret,

@@ -67,14 +67,27 @@ impl WebAuth {
     ///
     /// # Errors
     /// `Callback` (it is not the answer to this login, or came too late), `Cancelled` (the person refused), `IdToken`,
-    /// `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Configuration` (the login is another application's),
-    /// `Discovery`, `Network`, `TimedOut`.
+    /// `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Configuration` (the login is another application's,
+    /// or was begun with less than this asks for: another organization, a longer `max_age`), `Discovery`, `Network`, `TimedOut`.
     ///
     /// # Cancel safety
     /// A login is used up by the attempt: when the future is dropped, the person has to log in again.
     pub async fn finish(&self, login: PendingLogin, callback: &str) -> Result<Credentials> {
+        self.asks_no_more_than(&login)?;
         let metadata = self.application.provider().metadata().await?;
         self.redeem(login, &metadata, callback).await
+    }
+
+    /// Who finishes a login relies on what this asks for; the ID token is checked for what the login has asked for.
+    fn asks_no_more_than(&self, login: &PendingLogin) -> Result<()> {
+        let Parameters { max_age, organization, .. } = &*self.parameters;
+        let is_as_fresh = max_age.is_none_or(|own| login.max_age.is_some_and(|age| age <= own));
+        if is_as_fresh && (organization.is_none() || *organization == login.organization) {
+            return Ok(());
+        }
+        Err(Error::configuration(
+            "this login was begun without the organization or max_age that is asked for here; finish it with the WebAuth that began it",
+        ))
     }
 
     /// Whether a login would ask for nothing that these do not grant.

@@ -23,7 +23,7 @@ impl Logout {
     }
 
     /// Of the person whom these credentials are about: with their ID token the provider need not ask which session is
-    /// meant.
+    /// meant. It becomes a part of the URL (`id_token_hint`), and is seen wherever that is; Auth0 needs none and gets none.
     pub fn of(mut self, credentials: &Credentials) -> Self {
         self.id_token = credentials.id_token().map(|id_token| id_token.raw().clone());
         self

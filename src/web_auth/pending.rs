@@ -39,8 +39,9 @@ impl PendingLogin {
         &self.url
     }
 
-    /// The login as text, to be kept until the callback comes: in an encrypted cookie or on the server, bound to this
-    /// browser either way. Whoever has it can finish the login in the person's place.
+    /// The login as text, to be kept until the callback comes: in an encrypted and authenticated cookie or on the server,
+    /// bound to this browser either way. Whoever has it can finish the login in the person's place, and whoever can alter it
+    /// decides what is checked then: it is not sealed.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "text and numbers are always JSON")]
     pub fn to_secret_string(&self) -> Secret {
@@ -71,7 +72,7 @@ impl PendingLogin {
     /// The login that [`to_secret_string`](Self::to_secret_string) kept.
     ///
     /// # Errors
-    /// `Callback` when the text is no login of this version: it was cut off, altered or kept by another release.
+    /// `Callback` when the text is no login of this version: it was cut off, garbled or kept by another release.
     pub fn from_secret_string(text: &Secret) -> Result<Self> {
         let refused = || Error::new(ErrorKind::Callback, "the kept login cannot be read; start the login anew");
         let json = text.expose().strip_prefix(VERSION).and_then(|text| base64url_decode(text.as_bytes())).ok_or_else(refused)?;

@@ -120,7 +120,7 @@ impl Query {
 }
 
 /// What protects the login, and what has a setter of its own.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -132,5 +132,7 @@ const OURS: [&str; 12] = [
     "code_challenge_method",
     "max_age",
     "organization",
+    // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).
+    "request",
     "request_uri",
 ];

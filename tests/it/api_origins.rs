@@ -132,6 +132,25 @@ async fn a_header_set_by_the_caller_is_an_error_and_no_second_header() {
     assert_eq!(api.seen()[0].authorization(), Some("Bearer mine"));
 }
 
+/// F6: whoever stands in `Host` is who gets the token where several share an address.
+#[tokio::test]
+async fn a_host_that_is_not_the_urls_own_is_refused_before_a_token_is_read() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let source = CountedSource::default();
+    let client = AuthorizedClient::new(source.clone()).unwrap();
+    let own = api.origin().replace("http://", "");
+    for host in ["evil.com", "", "127.0.0.1", "127.0.0.1:1", &format!("evil.com@{own}"), &format!("{own}.evil.com"), "\u{e9}"] {
+        let error = client.get(api.url("/")).header("Host", host).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{host}: {error}");
+        assert!(host.is_empty() || !error.to_string().contains(host), "{error}");
+    }
+    let twice = client.get(api.url("/")).header("Host", &own).header("Host", "evil.com").send().await.unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::Forbidden);
+    assert_eq!((source.reads(), api.seen().len()), (0, 0));
+    client.get(api.url("/")).header("Host", &own).send().await.unwrap();
+    assert_eq!(api.seen()[0].header("host"), Some(&*own));
+}
+
 /// D25, F31
 #[tokio::test]
 async fn http_on_this_machine_passes_by_the_proxies_of_the_builder() {

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hallpass::{AccessToken, AuthorizedClient, ErrorKind, Result, TokenSource};
+use reqwest::header::HeaderName;
 use reqwest::{Body, Client, Method};
 
 use crate::counted_source::CountedSource;
@@ -100,6 +101,23 @@ async fn a_redirect_to_a_named_origin_is_authorised_afresh_and_loses_the_cookies
     assert_eq!(seen.each_ref().map(|seen| seen.header("cookie")), [Some("session=1"), None, None]);
     assert_eq!(seen.each_ref().map(|seen| seen.header("x-own")), [Some("1"); 3]);
     assert_eq!(source.reads(), 3, "one token read for each hop");
+}
+
+/// `Authorization` is the caller's own where the token has another header.
+#[tokio::test]
+async fn what_the_caller_proves_to_one_origin_stays_there() {
+    let other = ScriptedApi::start(wherever_the_query_says(302)).await;
+    let api = ScriptedApi::start(wherever_the_query_says(307)).await;
+    let client = AuthorizedClient::new(CountedSource::default()).unwrap().header(HeaderName::from_static("x-api-token"));
+    let client = client.base_url(api.origin()).unwrap().allow_origin(other.origin()).unwrap();
+    let there_and_back = format!("/?to={}", other.url(&format!("/?to={}", api.url("/end"))));
+    let host = |api: &ScriptedApi| api.origin().replace("http://", "");
+    let request = client.get(there_and_back).header("authorization", "Basic mine").header("host", host(&api));
+    assert_eq!(request.send().await.unwrap().text().await.unwrap(), "hello");
+    let seen = [&api.seen()[0], &other.seen()[0], &api.seen()[1]].map(|seen| seen.clone());
+    assert_eq!(seen.each_ref().map(Seen::authorization), [Some("Basic mine"), None, None]);
+    assert_eq!(seen.each_ref().map(|seen| seen.header("host").map(str::to_owned)), [&api, &other, &api].map(|api| Some(host(api))));
+    assert_eq!(seen.each_ref().map(|seen| seen.header("x-api-token")), [Some("token-0"); 3]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! An ID token's form and header: what it is made of, and what it says of its signature.
 
-use hallpass::testing::{Endpoint, Fault, PublicKeyForm, TestProvider};
+use hallpass::testing::{Endpoint, Fault, PublicKeyForm, TestClient, TestProvider};
 use hallpass::{Application, ClientAuth, ErrorKind};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
@@ -90,6 +90,16 @@ async fn a_shared_secret_is_no_signature_unless_a_confidential_application_says_
     refuses(&provider, &auth, "its signature is wrong", &[("no secret", |token| token.sign_with_secret(""))]).await;
     assert_eq!(provider.count(Endpoint::Jwks), 0);
     accepts(&provider, &auth, &[("the client's secret", |token| token.sign_with_secret("web-secret"))]).await;
+}
+
+/// C3
+#[tokio::test]
+async fn an_empty_secret_is_one_that_everybody_knows() {
+    let provider = TestProvider::builder().client(TestClient::confidential("secretless", "")).start().await;
+    // As when a variable of the environment is not set.
+    let application = Application::new(provider.issuer(), "secretless").client_auth(ClientAuth::client_secret_post(""));
+    let auth = web_auth(&application.accept_hs256());
+    refuses(&provider, &auth, "does not use", &[("no secret", |token| token.sign_with_secret(""))]).await;
 }
 
 /// C4

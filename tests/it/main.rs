@@ -20,6 +20,7 @@ mod id_token_form;
 mod id_token_times;
 mod listener;
 mod login;
+mod login_boundaries;
 mod manager;
 mod published_keys;
 mod redaction;

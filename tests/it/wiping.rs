@@ -1,9 +1,14 @@
 //! What is secret is gone from memory when it is dropped. What hyper, rustls and the system keep is not looked at.
 
+use std::sync::mpsc;
+use std::thread;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hallpass::{AccessToken, Application, ClientAuth, PendingLogin, Secret};
+use hallpass::testing::TestProvider;
+use hallpass::{AccessToken, Application, ClientAuth, ErrorKind, PendingLogin, Secret};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::allocations::left_behind;
 use crate::two_halves::TwoHalves;
@@ -68,4 +73,24 @@ async fn credentials_leave_no_token_behind() {
         let end = token[token.len() - 20..].to_owned();
         assert_eq!(left_behind(&end, || drop(credentials)).1, 0, "token {which}");
     }
+}
+
+/// I5: an answer that may repeat a secret is looked through without a copy of it. The provider has a thread of its own, and on
+/// the wire the token stands encoded.
+#[test]
+fn a_refused_request_leaves_no_secret_behind() {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        Runtime::new().unwrap().block_on(async {
+            let provider = TestProvider::start().await;
+            sender.send((provider.issuer().to_owned(), provider.client_id())).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let (issuer, client_id) = receiver.recv().unwrap();
+    let canary = "~/1+canary=0123&456789";
+    let (application, token) = (Application::new(issuer, client_id), Secret::new(canary));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (renewed, left) = left_behind(canary, || runtime.block_on(application.renew(&token)));
+    assert_eq!((renewed.unwrap_err().kind(), left), (ErrorKind::LoginRequired, 0));
 }

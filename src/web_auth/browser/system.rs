@@ -17,7 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// `$BROWSER` says how.
 ///
 /// The crate that starts it writes the command with the URL to the `log` crate at debug level, and other users of the
-/// machine may see it among the processes: it holds `state` and `nonce`, which are worth nothing without this process.
+/// machine may see it among the processes. No token can be had with a login's URL, since the PKCE verifier stays here; but
+/// another user of this machine who reads it in time can end the login, or finish it as themselves. A logout's URL holds
+/// the ID token as its hint, where the provider is not Auth0.
 ///
 /// ```
 /// use hallpass::web_auth::{PrintUrl, SystemBrowser};
