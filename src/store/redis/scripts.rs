@@ -51,7 +51,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local began, replayed = now, 0
 if stored[2] == ARGV[3] and stored[3] ~= ARGV[1] then
-  local wait = math.max(tonumber(stored[5]) - now, 0)
+  local wait = math.min(math.max(tonumber(stored[5]) - now, 0), tonumber(ARGV[4]))
   began, replayed = tonumber(stored[4]), 1
   if wait > 0 or stored[6] == '1' or ARGV[5] ~= '1' then
     return {'unresolved', math.max(now - began, 0), wait, tonumber(stored[6])}
