@@ -1,5 +1,6 @@
 //! Staying logged in: credentials that are kept, and renewed once however many ask.
 
+mod announcement;
 mod content;
 mod guarded;
 pub(crate) mod keeper;

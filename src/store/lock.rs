@@ -11,13 +11,19 @@ use crate::store::RecordKey;
 
 /// Exclusive use of a record, until it is dropped.
 pub struct Lock {
-    _held: Box<dyn Any + Send>,
+    guard: Box<dyn Any + Send + Sync>,
 }
 
 impl Lock {
     /// Held as long as `guard` is not dropped.
-    pub fn new(guard: impl Any + Send) -> Self {
-        Self { _held: Box::new(guard) }
+    pub fn new(guard: impl Any + Send + Sync) -> Self {
+        Self { guard: Box::new(guard) }
+    }
+
+    /// What holds it, if that is a `T`.
+    #[must_use]
+    pub fn guard<T: Any>(&self) -> Option<&T> {
+        self.guard.downcast_ref()
     }
 
     /// Among the tasks of this process.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "file")]
 mod file;
+mod intent;
 mod key;
 #[cfg(feature = "keychain")]
 mod keychain;
@@ -10,16 +11,21 @@ mod memory;
 #[cfg(feature = "file")]
 mod off_the_workers;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 
 #[cfg(feature = "file")]
 pub use file::File;
+pub use intent::{Announced, Intent, Outcome};
 pub use key::RecordKey;
 #[cfg(feature = "keychain")]
 pub use keychain::Keychain;
 pub use lock::Lock;
 pub use memory::Memory;
 pub use record::Record;
+#[cfg(feature = "redis")]
+pub use redis::Redis;
 pub use seal::{SealingKey, SealingKeys};
 
 use std::future::Future;
@@ -63,13 +69,29 @@ pub trait CredentialsStore: Send + Sync + 'static {
     fn lock(&self, key: &RecordKey, wait: Duration) -> impl Future<Output = Result<Lock>> + Send {
         Lock::within_this_process(key.clone(), wait)
     }
+
+    /// Called by the holder of the lock right before it sends a refresh token. A store whose locks can lapse while their
+    /// holders live, such as a lease, has to keep the intent until a save or a removal, or [`settle`](Self::settle),
+    /// resolves it, and to answer others with it. By default nobody else can be there.
+    ///
+    /// # Errors
+    /// `Store`. Nothing is sent then.
+    fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> impl Future<Output = Result<Announced>> + Send {
+        let _ = (key, lock, intent);
+        std::future::ready(Ok(Announced::Alone))
+    }
+
+    /// Resolves the intent that was announced under `lock`, at the latest when that is released. Without I/O of its own.
+    fn settle(&self, lock: &Lock, outcome: Outcome) {
+        let _ = (lock, outcome);
+    }
 }
 
 /// The trait as an object.
 pub(crate) mod dynamic {
     use std::pin::Pin;
 
-    use super::{CredentialsStore, Duration, Future, Lock, Record, RecordKey, Result};
+    use super::{Announced, CredentialsStore, Duration, Future, Intent, Lock, Outcome, Record, RecordKey, Result};
 
     type Promised<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -78,6 +100,8 @@ pub(crate) mod dynamic {
         fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool>;
         fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()>;
         fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock>;
+        fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced>;
+        fn settle(&self, lock: &Lock, outcome: Outcome);
     }
 
     impl<T: CredentialsStore> DynCredentialsStore for T {
@@ -95,6 +119,14 @@ pub(crate) mod dynamic {
 
         fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock> {
             Box::pin(CredentialsStore::lock(self, key, wait))
+        }
+
+        fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced> {
+            Box::pin(CredentialsStore::announce(self, key, lock, intent))
+        }
+
+        fn settle(&self, lock: &Lock, outcome: Outcome) {
+            CredentialsStore::settle(self, lock, outcome);
         }
     }
 }

@@ -1,0 +1,101 @@
+use std::net::IpAddr;
+
+use redis::{IntoConnectionInfo, RedisConnectionInfo};
+use url::{Host, Url};
+
+use crate::error::{Error, Result};
+
+/// Where Redis is, how to get there, and who to be there.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+    pub(super) login: RedisConnectionInfo,
+}
+
+impl Address {
+    /// No error repeats the URL: it may hold a password.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let refused = |why: &str| Error::configuration(format!("the Redis URL cannot be used: {why}"));
+        let mut url = Url::parse(text).map_err(|_| refused("it is no absolute URL"))?;
+        let tls = match url.scheme() {
+            "rediss" => true,
+            "redis" => false,
+            _ => return Err(refused("it begins with neither rediss:// nor redis://")),
+        };
+        if url.fragment().is_some() || url.query().is_some() {
+            return Err(refused("it has a query or a fragment"));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            _ => return Err(refused("it names no host")),
+        };
+        let port = url.port().unwrap_or(DEFAULT_PORT);
+        // The client knows TLS by other means than ours; here it only takes the rest apart.
+        url.set_scheme("redis").map_err(|()| refused("it is no Redis URL"))?;
+        let parsed =
+            url.into_connection_info().map_err(|_| refused("the database is no number, or user or password is no UTF-8"))?;
+        Ok(Self { host, port, tls, login: parsed.redis_settings().clone().set_skip_set_lib_name() })
+    }
+
+    /// Nobody on the network can read along.
+    pub(super) fn is_confidential(&self) -> bool {
+        self.tls || self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+const DEFAULT_PORT: u16 = 6379;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_all_that_its_url_says() {
+        let address = Address::parse("rediss://fleet:p%40ss%3Aword@redis.example:6380/3").unwrap();
+        assert_eq!((address.host.as_str(), address.port, address.tls), ("redis.example", 6380, true));
+        assert_eq!((address.login.username(), address.login.password()), (Some("fleet"), Some("p@ss:word")));
+        assert_eq!(address.login.db(), 3);
+        let plain = Address::parse("redis://[::1]").unwrap();
+        assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("::1", 6379, false));
+    }
+
+    #[test]
+    fn plain_text_is_confidential_on_loopback_only() {
+        for (url, confidential) in [
+            ("redis://127.0.0.1/", true),
+            ("redis://127.9.9.9:1/", true),
+            ("redis://[::1]/", true),
+            ("redis://localhost/", true),
+            ("rediss://redis.example/", true),
+            ("redis://redis.example/", false),
+            ("redis://localhost.example/", false),
+            ("redis://10.0.0.1/", false),
+            ("redis://0.0.0.1/", false),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().is_confidential(), confidential, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_refused_and_not_repeated() {
+        for url in [
+            "canary",
+            "http://:canary@redis.example/",
+            "redis://:canary@/",
+            "redis:///canary",
+            "redis://h/canary",
+            "rediss://:canary@redis.example/#insecure",
+            "rediss://:canary@redis.example/?protocol=canary",
+            "unix:///canary",
+            "redis://:%ff%fecanary@h/",
+        ] {
+            let error = Address::parse(url).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), crate::error::ErrorKind::Configuration, "{url}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{url}: {error:?}");
+        }
+    }
+}
