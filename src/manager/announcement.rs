@@ -19,6 +19,16 @@ pub(crate) enum Permission {
     ReadAgain,
 }
 
+impl Permission {
+    /// What there is to hand out although nothing was sent.
+    pub(crate) fn credentials(self) -> Option<Credentials> {
+        match self {
+            Self::Wait(credentials) => Some(credentials),
+            Self::Send | Self::ReadAgain => None,
+        }
+    }
+}
+
 impl Renewal {
     /// Nobody sends a refresh token that somebody else may have sent: a provider that sees it twice ends the session. Who
     /// finds that waits for what came of it. If nothing does, the token is sent once more where the provider allows that.
@@ -26,22 +36,22 @@ impl Renewal {
         let mut intent = Intent::new(content.generation, crypto::sha256(refresh_token.expose().as_bytes()));
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
-            let (since, wait, replayed) = match self.store.announce(&self.session.key, lock, &intent).await? {
+            let (since, wait, replayed) = match self.kept.store.announce(&self.kept.session.key, lock, &intent).await? {
                 Announced::Alone => return Ok(Permission::Send),
                 Announced::Late => return Ok(Permission::ReadAgain),
                 Announced::Unresolved { since, wait, replayed } => (since, wait, replayed),
             };
             let nothing_to_come = wait.is_zero() || Instant::now() >= deadline;
-            let may_be_sent_again = self.settings.reuse_interval.is_some_and(|interval| since < interval) && !replayed;
+            let may_be_sent_again = self.kept.settings.reuse_interval.is_some_and(|interval| since < interval) && !replayed;
             if nothing_to_come && may_be_sent_again && !intent.is_replay() {
                 intent = intent.replay();
             } else if let Some(valid) = self.still_valid(content) {
                 return Ok(Permission::Wait(valid));
             } else if nothing_to_come {
-                return Err(self.lost(Error::new(
+                return Err(Error::new(
                     ErrorKind::LoginRequired,
                     "another replica sent the refresh token, and nobody knows what came of it, so a person has to log in again",
-                )));
+                ));
             } else {
                 sleep(wait.min(POLL)).await;
             }

@@ -7,9 +7,6 @@ use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
 use crate::manager::session::{Purpose, Unsaved};
 use crate::secret::Secret;
-use crate::manager::session::{Ready, Session, SpentBecause};
-use crate::manager::settings::Settings;
-use crate::store::dynamic::DynCredentialsStore;
 use crate::store::{Lock, Outcome};
 use crate::token::{Target, no_refresh_token};
 
@@ -21,8 +18,6 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    /// While the provider or the store is in trouble, a token that has not ended yet serves, unless it was refused. But who
-    /// stored nothing of what a renewal gave is told, by an error that holds it.
     pub(crate) async fn run(self) -> Result<Credentials> {
         let error = match self.attempt().await {
             Ok(credentials) => return Ok(credentials),
@@ -52,43 +47,14 @@ impl Renewal {
         if let Some(fitting) = self.fitting(&self.kept.load().await?.content) {
             return Ok(fitting);
         }
-        let _lock = self.kept.store.lock(&self.kept.session.key, LOCK_WAIT).await?;
-        // Somebody else may have renewed while this waited.
-        let known = self.kept.load().await?;
-        match self.fitting(&known.content) {
-            Some(fitting) => Ok(fitting),
-            None => self.redeem(&known.content).await,
-        }
-    }
-
-    async fn redeem(&self, content: &Content) -> Result<Credentials> {
-        self.refuse_to_renew_in_vain(content)?;
-        let Kept { application, session, .. } = &self.kept;
-        let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
-        let sent = self.kept.now();
-        if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
-            let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
-            return Err(Error::new(ErrorKind::LoginRequired, message));
-        match self.renewed().await {
-            Err(error) if error.is_transient() && error.credentials().is_none() => {
-                self.session.known().and_then(|known| self.still_valid(&known.content)).ok_or(error)
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn renewed(&self) -> Result<Credentials> {
-        if let Some(good) = self.good(&self.load().await?) {
-            return Ok(good);
-        }
         for _ in 0..ATTEMPTS {
-            let lock = self.store.lock(&self.session.key, LOCK_WAIT).await?;
+            let lock = self.kept.store.lock(&self.kept.session.key, LOCK_WAIT).await?;
             // Somebody else may have renewed while this waited.
-            let content = self.load().await?;
-            if let Some(good) = self.good(&content) {
-                return Ok(good);
+            let known = self.kept.load().await?;
+            if let Some(fitting) = self.fitting(&known.content) {
+                return Ok(fitting);
             }
-            if let Some(credentials) = self.redeem(&content, &lock).await? {
+            if let Some(credentials) = self.redeem(&known.content, &lock).await? {
                 return Ok(credentials);
             }
         }
@@ -98,20 +64,30 @@ impl Renewal {
 
     /// `None`: the lock had ended, and nothing was sent.
     async fn redeem(&self, content: &Content, lock: &Lock) -> Result<Option<Credentials>> {
+        self.refuse_to_renew_in_vain(content)?;
+        let Kept { application, session, .. } = &self.kept;
         let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
-        self.refuse_spent(content)?;
-        match self.announce(content, refresh_token, lock).await? {
-            Permission::Send => {}
-            Permission::Wait(valid) => return Ok(Some(valid)),
-            Permission::ReadAgain => return Ok(None),
+        let sent = self.kept.now();
+        if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
+            let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
+            return Err(Error::new(ErrorKind::LoginRequired, message));
+        }
+        match self.announce(content, refresh_token, lock).await {
+            Ok(Permission::Send) => {}
+            withheld => {
+                session.spent.was_not_sent();
+                return withheld.map(Permission::credentials);
+            }
         }
         let target = Target { audience: self.wanted.audience.as_deref(), scope: self.wanted.scope.as_deref() };
         let redeemed = application.redeem_refresh_token(refresh_token, Some(&content.login.credentials), target).await;
         let renewed = match redeemed {
             Ok(renewed) => renewed,
             Err(error) => {
+                let may_be_spent = matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse);
+                self.kept.store.settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
                 return match error.kind() {
-                    ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await,
+                    ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await.map(Some),
                     // The provider may have spent the refresh token: to send it again could cost the whole family.
                     ErrorKind::Ambiguous | ErrorKind::InvalidResponse => {
                         session.spent.answer_lost(refresh_token, sent);
@@ -128,55 +104,16 @@ impl Renewal {
         // Saved before use, and before anything else can fail: the old refresh token is spent.
         let newer = content.renewed(&self.wanted, renewed.credentials.clone(), self.kept.now());
         if !self.save(content, &newer).await? {
-            return self.adopt(content).await;
+            return self.adopt(content).await.map(Some);
         }
         let verified = application.verify_renewed(renewed).await;
         self.keep_id_token(&newer, &verified).await;
         let credentials = match newer.granted(&self.wanted) {
             Some(granted) if self.wanted != Wanted::default() => granted.credentials.clone(),
             _ => verified,
-            Err(error) if error.kind() == ErrorKind::LoginRequired => {
-                self.store.settle(lock, Outcome::NotTaken);
-                return self.adopt_newer(content, error).await.map(Some);
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse) => {
-                // The provider may have spent the refresh token: to send it again could cost the whole family.
-                self.store.settle(lock, Outcome::Unknown);
-                self.session.remember_spent(refresh_token, SpentBecause::AnswerLost, self.now());
-                return Err(error);
-            }
-            Err(error) => {
-                self.store.settle(lock, Outcome::NotTaken);
-                return Err(error);
-            }
-        };
-        // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, renewed.credentials.clone(), self.now())?;
-        let Some(newer) = self.save(content, newer).await? else {
-            return self.adopt_whoever_was_first().await.map(Some);
-        };
-        let verified = self.application.verify_renewed(renewed).await;
-        self.keep_verified(newer, &verified).await;
-        if let Some(hook) = &self.settings.on_renewed {
-            hook(&verified);
-        }
-        self.long_enough(verified).map(Some)
-    }
-
-    /// The record as it stands in the store, but for what could not be written there.
-    async fn load(&self) -> Result<Content> {
-        if let Some(known) = self.session.known().filter(|known| known.unsaved) {
-            return self.write_again(known.content.clone()).await;
-        }
-        let content = match self.store.load(&self.session.key).await? {
-            Some(record) => Content::from_record(&record)?,
-            None => {
-                self.session.forget();
-                return Err(nobody_logged_in());
-            }
         };
         self.kept.settings.tell_renewed(&credentials)?;
-        self.long_enough(&newer, credentials)
+        self.long_enough(&newer, credentials).map(Some)
     }
 
     /// `false`: the record was replaced or removed meanwhile, and that stands.
@@ -240,7 +177,7 @@ impl Renewal {
         self.kept.fitting(content, &self.wanted, &self.purpose)
     }
 
-    fn still_valid(&self, content: &Content) -> Option<Credentials> {
+    pub(crate) fn still_valid(&self, content: &Content) -> Option<Credentials> {
         if matches!(self.purpose, Purpose::New) { None } else { self.valid_for(Duration::ZERO, content) }
     }
 
@@ -267,54 +204,10 @@ impl Renewal {
                 "the provider's access tokens live {} seconds, which is not more than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
                 granted.term.life().as_secs(),
                 min_ttl.as_secs()
-    fn good(&self, content: &Content) -> Option<Credentials> {
-        let granted = content.granted(&self.wanted)?;
-        let token = granted.credentials.access_token();
-        let rejected = self.rejected.as_ref().is_some_and(|rejected| rejected == token);
-        let good = !self.forced && !rejected && Ready::of(granted, self.settings.min_ttl).is_good(self.now());
-        good.then(|| granted.credentials.clone())
-    }
-
-    /// A token that has not ended yet and was not refused.
-    pub(crate) fn still_valid(&self, content: &Content) -> Option<Credentials> {
-        let granted = content.granted(&self.wanted)?;
-        let rejected = self.rejected.as_ref().is_some_and(|rejected| rejected == granted.credentials.access_token());
-        let valid = !self.forced && !rejected && Ready::of(granted, Duration::ZERO).is_good(self.now());
-        valid.then(|| granted.credentials.clone())
-    }
-
-    fn long_enough(&self, credentials: Credentials) -> Result<Credentials> {
-        match credentials.access_token().expiry() {
-            Some(expiry) if expiry.since(self.now()) < self.settings.min_ttl => Err(Error::configuration(format!(
-                "the provider's access tokens live {} seconds, which is less than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
-                expiry.since(self.now()).as_secs(),
-                self.settings.min_ttl.as_secs()
             ))),
             _ => Ok(credentials),
         }
     }
-
-    fn application_is_the_same(&self, content: &Content) -> Result<()> {
-        if content.login.credentials.client_id() == self.application.client_id() {
-            return Ok(());
-        }
-        Err(Error::configuration("the stored credentials are another client id's; give each application a store of its own"))
-    }
-
-    pub(crate) fn lost(&self, error: Error) -> Error {
-        if let Some(hook) = &self.settings.on_lost {
-            hook(&error);
-        }
-        error
-    }
-
-    fn now(&self) -> Timestamp {
-        self.application.time().now()
-    }
-}
-
-fn nobody_logged_in() -> Error {
-    Error::new(ErrorKind::LoginRequired, "nobody has logged in yet; start a login and save its credentials")
 }
 
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(60);
