@@ -170,8 +170,10 @@ impl Application {
 /// Without the HTTP client: its default headers may hold secrets.
 impl fmt::Debug for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A user name and a password in it are refused, but not before it is needed.
+        let domain = self.settings.domain.rsplit('@').next().unwrap_or_default();
         f.debug_struct("Application")
-            .field("domain", &self.settings.domain)
+            .field("domain", &domain)
             .field("client_id", &self.settings.client_id)
             .field("client_auth", &self.settings.client_auth)
             .field("leeway", &self.settings.leeway)

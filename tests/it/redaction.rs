@@ -268,3 +268,14 @@ async fn an_application_does_not_show_what_its_http_client_is_made_of() {
     TwoHalves::of(provider, &application).log_in().await.unwrap();
     assert!(!shown().contains("CANARY"), "after it: {}", shown());
 }
+
+/// I1: what is refused when it is needed is shown before.
+#[test]
+fn a_password_in_a_domain_is_not_shown() {
+    for domain in ["https://jane:canary@acme.auth0.com/", "jane:canary@acme.auth0.com", "https://canary@acme.auth0.com"] {
+        let application = Application::new(domain, "id");
+        let shown = format!("{application:?} {:?}", application.web_auth());
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+    assert!(format!("{:?}", Application::new("acme.auth0.com", "id")).contains("acme.auth0.com"));
+}
