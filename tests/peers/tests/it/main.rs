@@ -5,3 +5,4 @@ mod browser_logout;
 mod lying_provider;
 mod peers_themselves;
 mod refreshed_tokens;
+mod replicas;
