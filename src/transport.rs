@@ -71,7 +71,9 @@ impl Transport {
 
     fn client(&self, url: &Url) -> Result<reqwest::Client> {
         let made = self.client.get_or_init(|| {
-            let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            // It is there unless an attempt to build it panicked: then no client of other settings takes its place.
+            let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let builder = builder.ok_or_else(|| Error::configuration("the HTTP client could not be built; check http_client"))?;
             // http on loopback goes out directly. Metadata keeps an https issuer from naming http endpoints, so the first
             // URL speaks for all of them.
             let builder = if url.scheme() == "http" { builder.no_proxy() } else { builder };
