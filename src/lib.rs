@@ -39,8 +39,8 @@
 //! | `rustls`, `http2`, `json`, `form`, `query` | yes | reqwest's own, of the same names |
 //! | `loopback` | yes | [`WebAuth::start`]: the listener and the system's browser |
 //! | `multipart`, `stream`, `system-proxy`, `native-tls`, `rustls-no-provider` | no | reqwest's own, of the same names |
-//! | `file` | no | [`store::File`]: credentials in files, sealed when a key is given |
-//! | `keychain` | no | [`store::Keychain`]: credentials behind the keychain of the person's machine |
+//! | `file` | no | `store::File`: credentials in files, sealed when a key is given |
+//! | `keychain` | no | `store::Keychain`: credentials behind the keychain of the person's machine |
 //! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
