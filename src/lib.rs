@@ -87,3 +87,8 @@ pub use step_up::StepUp;
 pub use token_source::TokenSource;
 pub use web_auth::builder::WebAuth;
 pub use web_auth::pending::PendingLogin;
+
+/// The README's programs compile.
+#[cfg(all(doctest, feature = "keychain"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! Where credentials are kept between two starts of a program, and between its processes.
+#![doc = include_str!("../docs/many_processes.md")]
 
 #[cfg(feature = "file")]
 mod file;
