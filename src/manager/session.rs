@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "loopback")]
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::access_token::AccessToken;
@@ -20,6 +21,7 @@ pub(crate) struct Session {
     memory: RwLock<Memory>,
     pub(crate) spent: SpentToken,
     /// Held by whoever shows a login, so that one browser opens however many find that it is needed.
+    #[cfg(feature = "loopback")]
     pub(crate) login: AsyncMutex<()>,
     flights: Mutex<HashMap<Errand, Weak<SingleFlight<Credentials>>>>,
     /// The generation whose loss the program has been told.
@@ -88,6 +90,7 @@ impl Session {
             key,
             memory: RwLock::default(),
             spent: SpentToken::default(),
+            #[cfg(feature = "loopback")]
             login: AsyncMutex::default(),
             flights: Mutex::default(),
             told_lost: AtomicU64::new(0),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::credentials::{Credentials, Parts};
+use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
@@ -14,6 +14,7 @@ use crate::web_auth::request::Parameters;
 
 #[cfg(feature = "loopback")]
 use {
+    crate::credentials::Parts,
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome, ResponseMode},
     std::pin::pin,
     tokio::time::timeout,
