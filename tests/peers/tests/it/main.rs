@@ -6,3 +6,4 @@ mod keychain;
 mod lying_provider;
 mod peers_themselves;
 mod refreshed_tokens;
+mod replicas;

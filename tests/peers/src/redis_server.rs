@@ -1,0 +1,111 @@
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
+
+use redis::aio::MultiplexedConnection;
+
+use crate::process::Process;
+use crate::signal::{Signal, wait_until_stopped};
+
+/// A Redis of its own, with a password, which writes everything to the disk at once: killed and started again, it has it all.
+pub struct RedisServer {
+    folder: PathBuf,
+    port: u16,
+    certificates: Option<Certificates>,
+    process: Option<Process>,
+}
+
+/// Who signed the server's certificate, and that.
+#[derive(Clone)]
+pub struct Certificates {
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl RedisServer {
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// Takes nothing but TLS.
+    pub fn with_tls(certificates: Certificates) -> Self {
+        Self::with(Some(certificates))
+    }
+
+    fn with(certificates: Option<Certificates>) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("hallpass-redis-{}-{number}", process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let mut server = Self { folder, port, certificates, process: None };
+        server.start_again();
+        server
+    }
+
+    /// After [`kill`](Self::kill), with what it had.
+    pub fn start_again(&mut self) {
+        let port = self.port.to_string();
+        let (plain, tls) = if self.certificates.is_some() { ("0", port.as_str()) } else { (port.as_str(), "0") };
+        let mut command = Command::new("./redis.sh");
+        command.args(["--bind", "127.0.0.1", "--port", plain, "--tls-port", tls, "--requirepass", PASSWORD]);
+        command.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
+        command.arg("--dir").arg(&self.folder).arg("--pidfile").arg(self.folder.join("pid"));
+        if let Some(certificates) = &self.certificates {
+            command.arg("--tls-ca-cert-file").arg(&certificates.authority);
+            command.arg("--tls-cert-file").arg(&certificates.certificate).arg("--tls-key-file").arg(&certificates.key);
+            command.args(["--tls-auth-clients", "no"]);
+        }
+        self.process = Some(Process::start(".", &mut command, "Ready to accept connections").0);
+    }
+
+    /// With the password.
+    pub fn url(&self) -> String {
+        self.url_with(PASSWORD)
+    }
+
+    pub fn url_with(&self, password: &str) -> String {
+        let scheme = if self.certificates.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://:{password}@127.0.0.1:{}/0", self.port)
+    }
+
+    /// A way to it besides the library's, without TLS.
+    pub async fn connection(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url()).expect("a good URL");
+        client.get_multiplexed_async_connection().await.expect("Redis is there")
+    }
+
+    pub fn process_id(&self) -> u32 {
+        let text = fs::read_to_string(self.folder.join("pid")).expect("Redis says which process it is");
+        text.trim().parse().expect("a number")
+    }
+
+    /// It takes connections and commands, and answers none.
+    pub fn stop(&self) {
+        Signal::Stop.send(self.process_id());
+        wait_until_stopped(self.process_id());
+    }
+
+    pub fn go_on(&self) {
+        Signal::Continue.send(self.process_id());
+    }
+
+    /// Nobody takes connections any more.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+const PASSWORD: &str = "correct-horse";
