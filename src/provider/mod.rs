@@ -50,7 +50,6 @@ impl Provider {
         self.issuer.as_ref().is_ok_and(|own| own.accepts(issuer))
     }
 
-    /// The only way from a text to an [`IdToken`].
     /// The only way from a text to an [`IdToken`], but for one that comes back from a store (`IdToken::restore`).
     pub(crate) async fn verify_id_token(&self, text: &Secret, expected: &Expected<'_>) -> Result<IdToken> {
         id_token::verify(text, expected, &self.keys).await
