@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{CredentialsStore, Lock, Record, RecordKey};
+use crate::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordKey};
 
 /// A store whose panics are errors of that store: new tokens that it was about to keep must not go down with it.
 pub(crate) struct Guarded<T>(pub(crate) T);
@@ -25,6 +25,15 @@ impl<T: CredentialsStore> CredentialsStore for Guarded<T> {
 
     async fn lock(&self, key: &RecordKey, wait: Duration) -> Result<Lock> {
         without_panic(async { self.0.lock(key, wait).await }).await
+    }
+
+    async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
+        without_panic(async { self.0.announce(key, lock, intent).await }).await
+    }
+
+    fn settle(&self, lock: &Lock, outcome: Outcome) {
+        // Whoever is not told waits longer, and is not misled.
+        _ = catch_unwind(AssertUnwindSafe(|| self.0.settle(lock, outcome)));
     }
 }
 

@@ -37,7 +37,7 @@ async fn the_keys_of_a_session_share_a_hash_tag_and_records_show_no_token() {
 #[tokio::test]
 async fn a_lease_is_extended_while_it_is_held_and_released_when_dropped() {
     let fleet = Fleet::start().await;
-    let (key, store) = (RecordKey::new("issuer", "client", ""), fleet.store().lease(Duration::from_millis(300)));
+    let (key, store) = (RecordKey::new("issuer", "client", "extended"), fleet.store().lease(Duration::from_millis(300)));
     let lock = store.lock(&key, Duration::ZERO).await.unwrap();
     let lease = format!("{{hallpass:{}}}:lease", key.id());
     let mut redis = fleet.redis.connection().await;
@@ -56,7 +56,7 @@ async fn a_lease_is_extended_while_it_is_held_and_released_when_dropped() {
 #[tokio::test]
 async fn somebody_elses_lease_is_waited_for_and_never_released() {
     let fleet = Fleet::start().await;
-    let (key, store) = (RecordKey::new("issuer", "client", ""), fleet.store());
+    let (key, store) = (RecordKey::new("issuer", "client", "somebody else's"), fleet.store());
     let lease = format!("{{hallpass:{}}}:lease", key.id());
     let mut redis = fleet.redis.connection().await;
     () = redis::cmd("SET").arg(&lease).arg("somebody").query_async(&mut redis).await.unwrap();
