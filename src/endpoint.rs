@@ -92,7 +92,7 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
         _ => ErrorKind::Server,
     };
     let server = ServerError::new(&code, description.as_deref(), Some(reply.status));
-    Some(Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, application)))
+    Some(Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, &code, application)))
 }
 
 fn plain_text(reply: &Reply) -> String {
@@ -100,6 +100,12 @@ fn plain_text(reply: &Reply) -> String {
     text.trim().to_owned()
 }
 
-fn delay(reply: &Reply, application: &Application) -> Option<std::time::Duration> {
-    is_transient(reply.status).then(|| reply.retry_after(application.time().now())).flatten()
+fn delay(reply: &Reply, code: &str, application: &Application) -> Option<std::time::Duration> {
+    let now = application.time().now();
+    match code {
+        // RFC 8628, section 3.5: poll on, whatever the status.
+        "authorization_pending" | "slow_down" => reply.retry_after(now),
+        _ if is_transient(reply.status) => reply.retry_after_rate_limit(now),
+        _ => None,
+    }
 }

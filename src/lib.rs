@@ -38,6 +38,7 @@
 //! |---|---|---|
 //! | `rustls`, `http2`, `json`, `form`, `query` | yes | reqwest's own, of the same names |
 //! | `loopback` | yes | [`WebAuth::start`]: the listener and the system's browser |
+//! | `qr` | no | `device::DeviceLogin::qr_code`: where to confirm a device login, for a telephone's camera |
 //! | `multipart`, `stream`, `system-proxy`, `native-tls`, `rustls-no-provider` | no | reqwest's own, of the same names |
 //! | `file` | no | `store::File`: credentials in files, sealed when a key is given |
 //! | `keychain` | no | `store::Keychain`: credentials behind the keychain of the person's machine |
@@ -54,6 +55,7 @@ mod client_credentials;
 mod clock;
 mod credentials;
 mod crypto;
+pub mod device;
 mod endpoint;
 mod error;
 mod form;

@@ -115,26 +115,31 @@ impl Reply {
         })
     }
 
-    /// RFC 9110, section 10.2.3: seconds or a date; else Auth0's `x-ratelimit-reset`, seconds since 1970.
+    /// RFC 9110, section 10.2.3: seconds or a date.
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let text = |name| self.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
-        let until = |moment: i64| Timestamp::from_unix_seconds(moment).since(now);
-        if let Some(value) = text(RETRY_AFTER.as_str()) {
-            if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_WAIT));
-            }
-            if let Ok(date) = OffsetDateTime::parse(value, &Rfc2822) {
-                return Some(until(date.unix_timestamp()).min(LONGEST_WAIT));
-            }
+        let value = self.header_text(RETRY_AFTER.as_str())?;
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_WAIT));
         }
-        let reset = text("x-ratelimit-reset")?.parse().ok()?;
-        Some(until(reset).min(LONGEST_WAIT))
+        let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
+        Some(Timestamp::from_unix_seconds(date.unix_timestamp()).since(now).min(LONGEST_WAIT))
+    }
+
+    /// The same; else Auth0's `x-ratelimit-reset`, seconds since 1970, which stands on answers to which it does not matter, too.
+    pub(crate) fn retry_after_rate_limit(&self, now: Timestamp) -> Option<Duration> {
+        let reset = || self.header_text("x-ratelimit-reset")?.parse().ok();
+        let until_reset = || Some(Timestamp::from_unix_seconds(reset()?).since(now).min(LONGEST_WAIT));
+        self.retry_after(now).or_else(until_reset)
+    }
+
+    fn header_text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     }
 
     /// A failure of discovery and the like, where the provider owes no error of its own.
     pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
         let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
-        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after(now)) } else { error }
+        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after_rate_limit(now)) } else { error }
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct Expected<'a> {
 
 /// Where the ID token came from.
 pub(crate) enum Flow<'a> {
-    /// From a code exchange: it must answer this very login.
-    Login { nonce: Option<&'a str>, code: &'a str, max_age: Option<Duration>, organization: Option<&'a Organization> },
+    /// From a code exchange: it must answer this very login. Where nobody went through a redirect, there was no code.
+    Login { nonce: Option<&'a str>, code: Option<&'a str>, max_age: Option<Duration>, organization: Option<&'a Organization> },
     /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
     Refresh { previous: Option<&'a IdToken> },
 }
@@ -127,7 +127,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
             if !answers_this_login {
                 return Err(refused("nonce is missing or another login's"));
             }
-            if claims.c_hash.as_ref().is_some_and(|hash| !is_half_hash(hash, jws.algorithm, code)) {
+            if claims.c_hash.as_ref().zip(*code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
                 return Err(refused("c_hash is not that of the authorization code"));
             }
             if let Some(max_age) = max_age {
@@ -429,7 +429,12 @@ mod tests {
             access_token: credentials.access_token().expose(),
             now: application.time().now(),
             leeway: Duration::from_secs(60),
-            flow: Flow::Login { nonce: Some(&nonce), code: "code", max_age: Some(Duration::from_secs(60)), organization: None },
+            flow: Flow::Login {
+                nonce: Some(&nonce),
+                code: Some("code"),
+                max_age: Some(Duration::from_secs(60)),
+                organization: None,
+            },
         };
         let mut verified = None;
         let cost = allocation_counter::measure(|| {

@@ -21,6 +21,7 @@ pub(crate) struct Metadata {
     pub(crate) jwks_uri: Url,
     pub(crate) userinfo_endpoint: Option<Url>,
     pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) device_authorization_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
@@ -37,6 +38,9 @@ struct Document {
     userinfo_endpoint: Option<String>,
     #[serde(default)]
     revocation_endpoint: Option<String>,
+    /// RFC 8628, section 4.
+    #[serde(default)]
+    device_authorization_endpoint: Option<String>,
     #[serde(default)]
     end_session_endpoint: Option<String>,
     #[serde(default)]
@@ -88,6 +92,11 @@ impl Metadata {
             jwks_uri: endpoint("jwks_uri", &document.jwks_uri, issuer)?,
             userinfo_endpoint: optional("userinfo_endpoint", document.userinfo_endpoint.as_deref(), issuer)?,
             revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref(), issuer)?,
+            device_authorization_endpoint: optional(
+                "device_authorization_endpoint",
+                document.device_authorization_endpoint.as_deref(),
+                issuer,
+            )?,
             end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             id_token_algorithms: document.id_token_signing_alg_values_supported,

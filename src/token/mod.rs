@@ -5,7 +5,7 @@ mod response;
 mod revocation;
 
 pub(crate) use renewal::{Target, no_refresh_token};
-use response::TokenResponse;
+pub(crate) use response::{Seconds, TokenResponse};
 
 use std::sync::Arc;
 
@@ -40,6 +40,16 @@ pub(crate) async fn redeem_code(
     let form =
         Form::new("authorization_code").with("code", code).with("redirect_uri", redirect_uri).with("code_verifier", code_verifier);
     let response = request(application, metadata, form, asked.hidden).await?;
+    accept(application, metadata, response, asked).await
+}
+
+/// The answer to a grant of a person's login becomes credentials when its ID token is good.
+pub(crate) async fn accept(
+    application: &Application,
+    metadata: &Metadata,
+    response: TokenResponse,
+    asked: Asked<'_>,
+) -> Result<Credentials> {
     let id_token = match response.id_token() {
         Some(text) => Some(verify_id_token(application, metadata, text, &response.access_token, asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
@@ -59,7 +69,8 @@ pub(crate) async fn request_access_token(application: &Application, form: Form) 
     Ok(request(application, &metadata, form, &[]).await?.access_token)
 }
 
-async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
+/// A grant, sent once. What comes back is well-formed, and its ID token not verified yet.
+pub(crate) async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
     let reply = endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await?;
     TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())
 }

@@ -73,7 +73,7 @@ fn present<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
 }
 
 /// `expires_in`: a number of seconds, which some providers send as text or with a fraction.
-struct Seconds(u64);
+pub(crate) struct Seconds(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

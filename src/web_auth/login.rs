@@ -130,7 +130,7 @@ impl WebAuth {
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
         let flow = Flow::Login {
             nonce: login.asks_for_identity().then_some(&*nonce),
-            code: code.expose(),
+            code: Some(code.expose()),
             max_age: login.max_age,
             organization: login.organization.as_deref(),
         };

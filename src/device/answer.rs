@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::error::{Error, Result, is_unprintable};
+use crate::json::Text;
+use crate::origin;
+use crate::secret::Secret;
+use crate::token::Seconds;
+use crate::transport::Reply;
+
+/// A device authorization response (RFC 8628, section 3.2), fit to be shown to a person.
+pub(super) struct Answer {
+    pub(super) device_code: Secret,
+    pub(super) user_code: String,
+    pub(super) verification_uri: Url,
+    pub(super) verification_uri_complete: Option<Url>,
+    pub(super) life: Duration,
+    pub(super) interval: Duration,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    device_code: Text<'a>,
+    #[serde(borrow)]
+    user_code: Text<'a>,
+    #[serde(borrow, default)]
+    verification_uri: Option<Text<'a>>,
+    /// What Google calls it.
+    #[serde(borrow, default)]
+    verification_url: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    verification_uri_complete: Option<Text<'a>>,
+    expires_in: Seconds,
+    #[serde(borrow, default)]
+    interval: Option<&'a RawValue>,
+}
+
+impl Answer {
+    pub(super) fn read(reply: &Reply) -> Result<Self> {
+        let body: Body<'_> = reply.json()?;
+        let refused = |why: &str| {
+            Error::invalid_response(format!("the provider's answer to the request for a device code is refused: {why}"))
+        };
+        if body.device_code.is_empty() {
+            return Err(refused("its device_code is empty"));
+        }
+        let user_code = shown(&body.user_code).ok_or_else(|| refused("its user_code is nothing that a person can type"))?;
+        let verification_uri = body.verification_uri.or(body.verification_url).and_then(|text| page(&text));
+        Ok(Self {
+            device_code: Secret::from(&*body.device_code),
+            user_code,
+            verification_uri: verification_uri.ok_or_else(|| refused("its verification_uri is no http or https URL"))?,
+            // A convenience: without it, the code is typed.
+            verification_uri_complete: body.verification_uri_complete.and_then(|text| page(&text)),
+            life: Duration::from_secs(body.expires_in.0),
+            interval: interval(body.interval),
+        })
+    }
+}
+
+/// The code as it may be written to a terminal.
+fn shown(code: &str) -> Option<String> {
+    let code: String = code.chars().filter(|character| !is_unprintable(*character)).collect();
+    let code = code.trim();
+    (!code.is_empty() && code.len() <= LONGEST_CODE).then(|| code.to_owned())
+}
+
+/// A page that may be shown, and opened by whoever reads it. A `Url` is written with its control characters encoded.
+fn page(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    // `https://acme.com@evil.example` looks like what it is not.
+    (!origin::has_user_info(&url) && url.as_str().len() <= LONGEST_URL).then_some(url)
+}
+
+/// "If no value is provided, clients MUST use 5 as the default." Nonsense counts as none: 0, text that is no number, more
+/// than 5 minutes.
+fn interval(value: Option<&RawValue>) -> Duration {
+    let seconds = value.and_then(|value| value.get().trim_matches('"').parse::<f64>().ok());
+    seconds.filter(|seconds| (1.0..=300.0).contains(seconds)).map_or(DEFAULT_INTERVAL, Duration::from_secs_f64)
+}
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// In bytes. RFC 8628, section 6.1, has codes of eight characters.
+const LONGEST_CODE: usize = 100;
+/// In bytes. A QR code holds it.
+const LONGEST_URL: usize = 2000;

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use crate::application::Application;
+use crate::device::answer::Answer;
+use crate::device::login::{DeviceLogin, Grant};
+use crate::endpoint;
+use crate::error::{Error, Result};
+use crate::form::Form;
+use crate::provider::Organization;
+
+/// What a login on another device asks for.
+///
+/// # Defaults
+/// The scope `openid profile email`, and no audience.
+///
+/// ```
+/// # async fn example() -> hallpass::Result<()> {
+/// # use hallpass::testing::{TestBrowser, TestProvider};
+/// # let provider = TestProvider::builder().device_interval(std::time::Duration::from_secs(1)).start().await;
+/// # let (domain, client_id) = (provider.issuer(), provider.client_id());
+/// use hallpass::Application;
+///
+/// let mut login = Application::new(domain, client_id).device().audience("https://api.acme.com").start().await?;
+/// println!("Open {} and type {}", login.verification_uri(), login.user_code());
+/// # TestBrowser::new().visit_page(login.verification_uri_complete().unwrap()).await?;
+/// let credentials = login.wait().await?; // the ID token is verified when this returns
+/// assert_eq!(credentials.user().unwrap().email(), Some("jane@example.com"));
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct DeviceAuth {
+    application: Application,
+    scope: Arc<str>,
+    audience: Option<Arc<str>>,
+    organization: Option<Organization>,
+    /// A name stands there once.
+    others: Vec<(String, String)>,
+    refusal: Option<Error>,
+}
+
+impl Application {
+    /// The login of a person in a browser on another device.
+    #[must_use]
+    pub fn device(&self) -> DeviceAuth {
+        DeviceAuth {
+            application: self.clone(),
+            scope: Arc::from("openid profile email"),
+            audience: None,
+            organization: None,
+            others: Vec::new(),
+            refusal: None,
+        }
+    }
+}
+
+impl DeviceAuth {
+    /// What to ask for, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
+    #[must_use]
+    pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
+        self.scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self
+    }
+
+    /// The identifier of the API that the access token is for. Without one, Auth0's access tokens are opaque, and APIs answer 401.
+    #[must_use]
+    pub fn audience(self, identifier: impl Into<String>) -> Self {
+        self.parameter("audience", identifier)
+    }
+
+    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
+    #[must_use]
+    pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
+        self.organization = Some(Organization::parse(id_or_name.as_ref()));
+        self
+    }
+
+    /// Any other parameter of the request for a code.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        if OURS.contains(&&*name) {
+            let message = format!("the parameter {name} is this crate's own and cannot be set");
+            self.refusal.get_or_insert_with(|| Error::configuration(message));
+            return self;
+        }
+        if matches!(&*name, "audience" | "resource") {
+            self.audience = Some(value.as_str().into());
+        }
+        self.others.retain(|known| known.0 != name);
+        self.others.push((name, value));
+        self
+    }
+
+    /// Asks the provider for a code to show (RFC 8628, section 3.1). Nothing is known of a person yet: show
+    /// [`user_code`](DeviceLogin::user_code) and [`verification_uri`](DeviceLogin::verification_uri), then
+    /// [`wait`](DeviceLogin::wait).
+    ///
+    /// # Errors
+    /// `Configuration`, `Discovery` (also when the provider has no device login), `Server` (as when the application may
+    /// not use it), `InvalidResponse`, `Network`, `TimedOut`.
+    pub async fn start(&self) -> Result<DeviceLogin> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        let metadata = self.application.provider().metadata().await?;
+        let url = metadata.required(metadata.device_authorization_endpoint.as_ref(), "device authorization endpoint")?;
+        let reply = endpoint::post(&self.application, "the request for a device code", url, self.form()).await?;
+        let answer = Answer::read(&reply)?;
+        let (scope, audience) = (Arc::clone(&self.scope), self.audience.clone());
+        let grant = Grant { metadata, scope, audience, organization: self.organization.clone() };
+        Ok(DeviceLogin::new(&self.application, grant, answer))
+    }
+
+    fn form(&self) -> Form {
+        let mut form = Form::default();
+        if !self.scope.is_empty() {
+            form.push("scope", &self.scope);
+        }
+        if let Some(organization) = &self.organization {
+            form.push("organization", organization.as_str());
+        }
+        for (name, value) in &self.others {
+            form.push(name, value);
+        }
+        form
+    }
+}
+
+/// What has a setter of its own, or says who the application is.
+const OURS: [&str; 8] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "device_code",
+    "scope",
+    "organization",
+];
