@@ -42,6 +42,7 @@
 //! | `multipart`, `stream`, `system-proxy`, `native-tls`, `rustls-no-provider` | no | reqwest's own, of the same names |
 //! | `file` | no | `store::File`: credentials in files, sealed when a key is given |
 //! | `keychain` | no | `store::Keychain`: credentials behind the keychain of the person's machine |
+//! | `redis` | no | `store::Redis`: a fleet's sessions, sealed, each renewed by one replica |
 //! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

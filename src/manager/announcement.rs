@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manager::content::Content;
 use crate::manager::renewal::{LOCK_WAIT, Renewal};
 use crate::secret::Secret;
-use crate::store::{Announced, Intent, Lock};
+use crate::store::{Announced, Intent, Lock, Outcome};
 
 /// What may happen to a refresh token now.
 pub(crate) enum Permission {
@@ -36,9 +36,16 @@ impl Renewal {
         let mut intent = Intent::new(content.generation, crypto::sha256(refresh_token.expose().as_bytes()));
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
+            let asked = self.kept.now();
             let (since, wait, replayed) = match self.kept.store.announce(&self.kept.session.key, lock, &intent).await? {
-                Announced::Alone => return Ok(Permission::Send),
-                Announced::Late => return Ok(Permission::ReadAgain),
+                Announced::Alone if self.kept.now().since(asked) < HOLDS_FOR => return Ok(Permission::Send),
+                // This process was stopped, or the machine slept: who waited for it may have gone on without it.
+                Announced::Alone => continue,
+                Announced::Late => {
+                    // Also where an announcement stands from before.
+                    self.kept.store.settle(lock, Outcome::NotTaken);
+                    return Ok(Permission::ReadAgain);
+                }
                 Announced::Unresolved { since, wait, replayed } => (since, wait, replayed),
             };
             let nothing_to_come = wait.is_zero() || Instant::now() >= deadline;
@@ -61,3 +68,5 @@ impl Renewal {
 
 /// One replica polls at a time: it holds the lock.
 const POLL: Duration = Duration::from_millis(100);
+/// Well within the time for which others wait.
+const HOLDS_FOR: Duration = Duration::from_secs(10);

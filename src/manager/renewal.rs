@@ -67,6 +67,8 @@ impl Renewal {
         self.refuse_to_renew_in_vain(content)?;
         let Kept { application, session, .. } = &self.kept;
         let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
+        // So that the request follows at once when it has been announced.
+        application.provider().metadata().await?;
         let sent = self.kept.now();
         if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
             let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";

@@ -3,6 +3,7 @@
 
 mod allocations;
 mod altered_login;
+mod announcement;
 mod api_call;
 mod api_origins;
 mod api_redirects;

@@ -81,7 +81,6 @@ async fn a_lost_answer_is_known_to_all_replicas_at_once() {
     assert_eq!(fleet.renewals(), 1);
 }
 
-/// G6 — token: 2
 #[tokio::test]
 async fn a_refresh_token_that_the_provider_did_not_take_is_anybodys_to_send() {
     let fleet = Fleet::start().await;
