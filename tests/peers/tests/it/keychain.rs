@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hallpass::ErrorKind;
 use hallpass::store::{CredentialsStore, Keychain, Record, RecordKey};
@@ -98,7 +99,10 @@ async fn an_entry_that_is_no_key_is_left_as_it_is() {
 
 /// The test again, in a process that has a session bus and an unlocked keyring.
 fn log_in_at_a_desktop(test: &str) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("desktop-{}", test.replace(':', "-")));
+    // Short: the daemon's socket in it has a name of 107 bytes at most.
+    static DESKTOPS: AtomicU32 = AtomicU32::new(0);
+    let number = DESKTOPS.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("desktop-{}-{number}", std::process::id()));
     _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
