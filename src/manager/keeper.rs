@@ -95,7 +95,8 @@ impl CredentialsManager {
         self
     }
 
-    /// Called after each renewal by this process, when the credentials are stored.
+    /// Called after each renewal by this process, when the credentials are stored, with those of the login: their refresh
+    /// token is the new one, whatever API the renewal was for.
     #[must_use]
     pub fn on_renewed(mut self, hook: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
         self.kept.settings.on_renewed = Some(Arc::new(hook));

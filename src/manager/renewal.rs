@@ -110,11 +110,11 @@ impl Renewal {
         }
         let verified = application.verify_renewed(renewed).await;
         self.keep_id_token(&newer, &verified).await;
-        let credentials = match newer.granted(&self.wanted) {
-            Some(granted) if self.wanted != Wanted::default() => granted.credentials.clone(),
-            _ => verified,
+        let (session, credentials) = match newer.granted(&self.wanted) {
+            Some(other) if self.wanted != Wanted::default() => (&newer.login.credentials, other.credentials.clone()),
+            _ => (&verified, verified.clone()),
         };
-        self.kept.settings.tell_renewed(&credentials)?;
+        self.kept.settings.tell_renewed(session)?;
         self.long_enough(&newer, credentials).map(Some)
     }
 
@@ -204,7 +204,7 @@ impl Renewal {
         match content.granted(&self.wanted) {
             Some(granted) if granted.term.is_no_longer_than(min_ttl) => Err(Error::configuration(format!(
                 "the provider's access tokens live {} seconds, which is not more than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
-                granted.term.life().as_secs(),
+                granted.term.life().as_secs_f64().round(),
                 min_ttl.as_secs()
             ))),
             _ => Ok(credentials),

@@ -31,7 +31,7 @@ pub use seal::{SealingKey, SealingKeys};
 use std::future::Future;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where credentials are kept: one record for each session. Any place that can replace a value only if it is still the
 /// one that was read makes a store.
@@ -84,6 +84,20 @@ pub trait CredentialsStore: Send + Sync + 'static {
     /// Resolves the intent that was announced under `lock`, at the latest when that is released. Without I/O of its own.
     fn settle(&self, lock: &Lock, outcome: Outcome) {
         let _ = (lock, outcome);
+    }
+}
+
+impl Error {
+    /// A failure of a store of one's own, whose cause is its [`source`](std::error::Error::source). Keep tokens out of that.
+    ///
+    /// ```
+    /// use hallpass::{Error, ErrorKind};
+    /// let error = std::fs::read("/nowhere/at/all").map_err(Error::store).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Store);
+    /// ```
+    #[must_use]
+    pub fn store(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Store, "the credentials' store failed").with_source(cause)
     }
 }
 

@@ -1,32 +1,87 @@
 //! Staying logged in: what a manager asks of the provider and of its store.
 
+mod api;
+mod clock;
+mod failures;
+mod hooks;
+mod lost_answers;
+mod odd_store;
+mod questions;
+mod refused_tokens;
+mod several;
+
 use std::time::Duration;
 
-use hallpass::store::Memory;
-use hallpass::testing::{Api, Endpoint, TestBrowser, TestClock, TestProvider};
-use hallpass::{Application, AuthorizedClient, CredentialsManager, ErrorKind};
+use hallpass::store::{CredentialsStore, Memory, RecordKey};
+use hallpass::testing::{Api, Endpoint, TestBrowser, TestClock, TestProvider, TestProviderBuilder};
+use hallpass::{Application, AuthorizedClient, Credentials, CredentialsManager, ErrorKind, WebAuth};
 
-struct Kept {
+struct Kept<S = Memory> {
     provider: TestProvider,
     clock: TestClock,
-    store: Memory,
+    store: S,
     session: CredentialsManager,
+    /// Jane's, who has logged in.
+    browser: TestBrowser,
 }
 
 /// Somebody has logged in, for tokens that live an hour.
 async fn logged_in() -> Kept {
-    let clock = TestClock::new();
-    let provider = TestProvider::builder().clock(clock.clone()).access_token_life(Duration::from_secs(3600)).start().await;
-    let store = Memory::new();
-    let session = manager(&provider, &clock, store.clone());
-    session.login_if_needed().await.unwrap();
-    Kept { provider, clock, store, session }
+    logged_in_to(Memory::new(), |provider| provider).await
 }
 
-fn manager(provider: &TestProvider, clock: &TestClock, store: Memory) -> CredentialsManager {
+async fn logged_in_to<S: CredentialsStore + Clone>(
+    store: S,
+    configured: impl FnOnce(TestProviderBuilder) -> TestProviderBuilder,
+) -> Kept<S> {
+    let clock = TestClock::new();
+    let builder = TestProvider::builder().clock(clock.clone()).access_token_life(HOUR);
+    let provider = configured(builder).start().await;
+    let browser = TestBrowser::new();
+    let session = CredentialsManager::new(web_auth(&provider, &clock).browser(browser.clone()), store.clone());
+    session.login_if_needed().await.unwrap();
+    Kept { provider, clock, store, session, browser }
+}
+
+impl<S: CredentialsStore + Clone> Kept<S> {
+    /// Another manager on the same store, as another process has one.
+    fn sibling(&self) -> CredentialsManager {
+        let auth = web_auth(&self.provider, &self.clock).browser(self.browser.clone());
+        CredentialsManager::new(auth, self.store.clone())
+    }
+
+    /// Somebody else's login by the same application, not yet saved.
+    async fn log_in(&self, user: &str) -> Credentials {
+        web_auth(&self.provider, &self.clock).browser(TestBrowser::new().user(user)).start().await.unwrap()
+    }
+
+    fn key(&self) -> RecordKey {
+        RecordKey::new(self.provider.issuer(), self.provider.client_id(), "")
+    }
+
+    /// How many tokens the provider was asked for.
+    fn asked(&self) -> usize {
+        self.provider.count(Endpoint::Token)
+    }
+}
+
+fn manager(provider: &TestProvider, clock: &TestClock, store: impl CredentialsStore) -> CredentialsManager {
+    CredentialsManager::new(web_auth(provider, clock).browser(TestBrowser::new()), store)
+}
+
+fn web_auth(provider: &TestProvider, clock: &TestClock) -> WebAuth {
     let application = Application::new(provider.issuer(), provider.client_id()).clock(clock);
-    let auth = application.web_auth().scope("openid offline_access").audience("https://api.acme.com").ephemeral_port();
-    CredentialsManager::new(auth.browser(TestBrowser::new()), store)
+    application.web_auth().scope("openid email offline_access").audience("https://api.acme.com").ephemeral_port()
+}
+
+fn user_of(credentials: &Credentials) -> String {
+    credentials.user().unwrap().email().unwrap()
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 /// G1 — token: 1
@@ -54,7 +109,7 @@ async fn ten_thousand_tasks_on_expired_credentials_make_one_request() {
 /// G3 — token: 1
 #[tokio::test]
 async fn a_renewal_outlives_whoever_asked() {
-    let Kept { provider, clock, session, store } = logged_in().await;
+    let Kept { provider, clock, session, store, .. } = logged_in().await;
     clock.advance(Duration::from_secs(3600));
     let before = provider.count(Endpoint::Token);
     let gate = provider.hold(Endpoint::Token);
@@ -111,7 +166,7 @@ async fn another_audience_has_a_token_of_its_own() {
 /// G32 — token: 0
 #[tokio::test]
 async fn a_token_that_a_sibling_has_replaced_is_not_renewed_again() {
-    let Kept { provider, clock, store, session } = logged_in().await;
+    let Kept { provider, clock, store, session, .. } = logged_in().await;
     let api = Api::start(&provider, "https://api.acme.com").await;
     let sibling = manager(&provider, &clock, store);
     let old = session.credentials().await.unwrap();

@@ -1,0 +1,276 @@
+//! What goes wrong on the way: at the provider, in the store.
+
+use std::time::Duration;
+
+use hallpass::store::Memory;
+use hallpass::testing::{Endpoint, Fault};
+use hallpass::{CredentialsManager, ErrorKind};
+use tokio::time::timeout;
+
+use super::odd_store::{OddStore, Oddity};
+use super::{HOUR, Kept, logged_in, logged_in_to, seconds};
+
+async fn with_odd_store() -> Kept<OddStore> {
+    logged_in_to(OddStore::default(), |provider| provider).await
+}
+
+/// G4 — token: 1
+#[tokio::test]
+async fn each_waiter_has_a_deadline_of_its_own() {
+    let kept = logged_in().await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    let gate = kept.provider.hold(Endpoint::Token);
+    let patient = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    for milliseconds in [1, 20] {
+        let waited = timeout(Duration::from_millis(milliseconds), kept.session.credentials()).await;
+        assert!(waited.is_err(), "nothing is answered within {milliseconds} ms");
+    }
+    gate.release();
+    let credentials = patient.await.unwrap().unwrap();
+    assert_eq!(kept.session.credentials().await.unwrap().access_token(), credentials.access_token());
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// G5 — token: 1
+#[tokio::test]
+async fn a_panic_in_the_store_is_an_error_of_the_store_and_loses_nothing() {
+    type Arrange = fn(&OddStore);
+    let rows: [(&str, Arrange); 3] = [
+        ("load", |store| store.next_load(Oddity::Panics)),
+        ("lock", |store| store.next_lock(Oddity::Panics)),
+        ("save", |store| store.next_save(Oddity::Panics)),
+    ];
+    for (row, arrange) in rows {
+        let kept = with_odd_store().await;
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        arrange(&kept.store);
+        let (first, second) = tokio::join!(kept.session.credentials(), kept.session.credentials());
+        for waiter in [first, second] {
+            assert_eq!(waiter.unwrap_err().kind(), ErrorKind::Store, "{row}");
+        }
+        let credentials = kept.session.credentials().await.unwrap();
+        assert_eq!(kept.asked(), before + 1, "{row}");
+        let sibling = kept.sibling().credentials().await.unwrap();
+        assert_eq!(sibling.refresh_token(), credentials.refresh_token(), "{row}: what came is stored");
+        assert_eq!(kept.asked(), before + 1, "{row}");
+    }
+}
+
+/// G5
+#[tokio::test]
+async fn a_store_that_panics_is_an_error_wherever_it_is_used() {
+    let kept = with_odd_store().await;
+    kept.store.next_load(Oddity::Panics);
+    assert_eq!(kept.session.has_valid(seconds(1)).await.unwrap_err().kind(), ErrorKind::Store);
+    assert!(kept.session.has_valid(seconds(1)).await.unwrap());
+}
+
+/// G6 — token: 1 for each call
+#[tokio::test]
+async fn a_token_that_has_not_ended_serves_while_the_provider_is_in_trouble() {
+    let kept = logged_in().await;
+    let first = kept.session.credentials().await.unwrap();
+    kept.clock.advance(HOUR - seconds(50));
+    let before = kept.asked();
+    let rows = [
+        Fault::status(500),
+        Fault::answer(502, "text/html", "<h1>Bad gateway</h1>"),
+        Fault::status(503).header("retry-after", "7"),
+        Fault::rate_limited(seconds(7)),
+        Fault::error(400, "temporarily_unavailable", "later"),
+    ];
+    let count = rows.len();
+    for fault in rows.clone() {
+        kept.provider.next(Endpoint::Token, fault);
+        assert_eq!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
+    }
+    assert_eq!(kept.asked(), before + count);
+    kept.clock.advance(seconds(50));
+    for fault in rows {
+        kept.provider.next(Endpoint::Token, fault);
+        let error = kept.session.credentials().await.unwrap_err();
+        assert!(error.is_transient() && error.kind() == ErrorKind::Server, "{error:?}");
+    }
+    let renewed = kept.session.credentials().await.unwrap();
+    assert_ne!(renewed.access_token(), first.access_token(), "the refresh token is as good as before");
+    assert_eq!(kept.asked(), before + 2 * count + 1);
+}
+
+/// G6: the last minute of a token, and who wants a new one gets none that was there already.
+#[tokio::test]
+async fn what_was_refused_does_not_serve_even_while_the_provider_is_in_trouble() {
+    use hallpass::TokenSource as _;
+    let kept = logged_in().await;
+    let first = kept.session.credentials().await.unwrap();
+    kept.provider.always(Endpoint::Token, Fault::status(503));
+    assert_eq!(kept.session.renew().await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(kept.session.token(Some(first.access_token())).await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(&kept.session.token(None).await.unwrap(), first.access_token());
+}
+
+/// G11 — token: 1
+#[tokio::test]
+async fn credentials_that_could_not_be_stored_are_in_the_error_and_stored_by_the_next_call() {
+    for oddity in [Oddity::Fails, Oddity::Panics, Oddity::FailsAfterwards] {
+        let kept = with_odd_store().await;
+        let old = kept.session.credentials().await.unwrap();
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.store.next_save(oddity);
+        let error = kept.session.credentials().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        let rescued = error.credentials().unwrap();
+        assert_ne!(rescued.refresh_token(), old.refresh_token());
+        assert!(kept.session.has_valid(seconds(3000)).await.unwrap(), "memory has them");
+        let credentials = kept.session.credentials().await.unwrap();
+        assert_eq!(credentials.refresh_token(), rescued.refresh_token());
+        assert_eq!(kept.sibling().credentials().await.unwrap().refresh_token(), rescued.refresh_token(), "they are stored");
+        assert_eq!(kept.asked(), before + 1);
+    }
+}
+
+/// G11 — token: 1
+#[tokio::test]
+async fn while_the_store_is_down_memory_serves_and_a_renewal_waits_for_the_store() {
+    let kept = with_odd_store().await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    for _ in 0..4 {
+        kept.store.next_save(Oddity::Fails);
+    }
+    let rescued = kept.session.credentials().await.unwrap_err().credentials().unwrap().clone();
+    for _ in 0..2 {
+        assert_eq!(kept.session.credentials().await.unwrap().access_token(), rescued.access_token());
+    }
+    kept.clock.advance(HOUR);
+    let error = kept.session.credentials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert_eq!(error.credentials().unwrap().refresh_token(), rescued.refresh_token(), "it still says what would be lost");
+    assert_eq!(kept.asked(), before + 1);
+    kept.session.credentials().await.unwrap();
+    assert_eq!(kept.asked(), before + 2, "once they are stored they can be renewed");
+}
+
+/// G11, G23: whoever logs out elsewhere meanwhile is not logged in again by a write that is tried again.
+#[tokio::test]
+async fn a_write_that_is_tried_again_undoes_neither_a_logout_nor_a_login() {
+    for logs_in_again in [false, true] {
+        let kept = with_odd_store().await;
+        kept.clock.advance(HOUR);
+        kept.store.next_save(Oddity::Fails);
+        kept.session.credentials().await.unwrap_err();
+        let sibling = kept.sibling();
+        sibling.clear().await.unwrap();
+        if logs_in_again {
+            sibling.save(&kept.log_in("bob@example.com").await).await.unwrap();
+            assert_eq!(super::user_of(&kept.session.credentials().await.unwrap()), "bob@example.com");
+        } else {
+            assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+            assert!(kept.store.record(&kept.key()).await.is_none());
+        }
+    }
+}
+
+/// G11: a login whose write fails takes the place of what is there when it is tried again.
+#[tokio::test]
+async fn a_login_that_could_not_be_stored_is_stored_by_the_next_call() {
+    let kept = with_odd_store().await;
+    let bob = kept.log_in("bob@example.com").await;
+    for arrange in [OddStore::next_save, OddStore::next_load] {
+        arrange(&kept.store, Oddity::Fails);
+        let error = kept.session.save(&bob).await.unwrap_err();
+        assert_eq!(error.credentials().unwrap().access_token(), bob.access_token());
+        assert_eq!(super::user_of(&kept.session.credentials().await.unwrap()), "bob@example.com");
+        assert_eq!(super::user_of(&kept.sibling().credentials().await.unwrap()), "bob@example.com");
+        kept.session.save(&kept.log_in("jane@example.com").await).await.unwrap();
+    }
+}
+
+/// G12 — token: 1
+#[tokio::test]
+async fn tokens_are_stored_before_the_keys_for_their_id_token_are_fetched() {
+    let kept = logged_in().await;
+    let old = kept.session.credentials().await.unwrap();
+    kept.clock.advance(HOUR);
+    kept.provider.rotate_keys();
+    kept.provider.always(Endpoint::Jwks, Fault::status(503));
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Jwks));
+    let renewing = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    let stored = kept.sibling().credentials().await.unwrap();
+    assert_ne!(stored.refresh_token(), old.refresh_token(), "they are stored while the keys are waited for");
+    gate.release();
+    let renewed = renewing.await.unwrap().unwrap();
+    assert_eq!(renewed.refresh_token(), stored.refresh_token());
+    assert!(renewed.id_token_refusal().is_some());
+    assert_eq!(renewed.user().unwrap().subject(), old.user().unwrap().subject(), "the ID token before stays");
+    for _ in 0..3 {
+        kept.session.credentials().await.unwrap();
+    }
+    assert_eq!(kept.asked(), before + 1);
+    kept.provider.clear(Endpoint::Jwks);
+    kept.clock.advance(HOUR);
+    assert!(kept.session.credentials().await.unwrap().id_token_refusal().is_none());
+}
+
+/// G27
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_an_error_and_left_as_it_is() {
+    let kept = with_odd_store().await;
+    let mut bytes = kept.store.record(&kept.key()).await.unwrap().as_bytes().to_vec();
+    *bytes.last_mut().unwrap() = b'!';
+    let broken = hallpass::store::Record::from_bytes(bytes).unwrap();
+    kept.store.put(&kept.key(), &broken).await;
+    let (before, bob) = (kept.asked(), kept.log_in("bob@example.com").await);
+    let session = kept.sibling();
+    let errors = [
+        session.credentials().await.unwrap_err(),
+        session.login_if_needed().await.unwrap_err(),
+        session.has_valid(Duration::ZERO).await.unwrap_err(),
+        session.user().await.unwrap_err(),
+        session.revoke().await.unwrap_err(),
+        session.save(&bob).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+    }
+    assert_eq!(kept.store.record(&kept.key()).await.unwrap().as_bytes(), broken.as_bytes());
+    assert_eq!((kept.asked(), kept.provider.count(Endpoint::Revoke)), (before + 1, 0), "nobody but Bob asked");
+    session.clear().await.unwrap();
+    session.login_if_needed().await.unwrap();
+}
+
+/// G28
+#[tokio::test]
+async fn ten_thousand_managers_leave_nothing_running() {
+    let kept = logged_in().await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    let auth = kept.session.web_auth().clone();
+    for round in 0..10_000 {
+        let manager = CredentialsManager::new(auth.clone(), kept.store.clone());
+        if round % 100 == 0 {
+            manager.credentials().await.unwrap();
+        }
+        drop(manager.session(round.to_string()));
+    }
+    let other = CredentialsManager::new(auth, Memory::new());
+    assert!(other.credentials().await.unwrap_err().is_login_required());
+    drop(other);
+    // What had to run has run to its end; a connection of one client may still be about to close.
+    let over = timeout(seconds(10), async {
+        while metrics.num_alive_tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    });
+    over.await.unwrap();
+}

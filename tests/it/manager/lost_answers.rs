@@ -1,0 +1,140 @@
+//! A renewal whose answer does not arrive: nobody knows whether the refresh token is spent.
+
+use hallpass::ErrorKind;
+use hallpass::store::Memory;
+use hallpass::testing::{Endpoint, Fault};
+
+use super::{HOUR, Kept, logged_in, logged_in_to, seconds};
+
+/// The refresh tokens that the provider was sent since it had been asked so often, in their order.
+fn sent_since(kept: &Kept, before: usize) -> Vec<String> {
+    let requests = kept.provider.requests(Endpoint::Token);
+    requests[before..].iter().map(|request| request.field("refresh_token").unwrap()).collect()
+}
+
+/// Answers that are lost after the provider has spent the refresh token.
+fn losses() -> [(Fault, ErrorKind); 3] {
+    [
+        (Fault::close().committed(), ErrorKind::Ambiguous),
+        (Fault::raw("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"access_t").committed(), ErrorKind::Ambiguous),
+        (Fault::answer(200, "text/html", "<p>Welcome to the airport's Wi-Fi").committed(), ErrorKind::InvalidResponse),
+    ]
+}
+
+/// G13 — token: 1
+#[tokio::test]
+async fn a_refresh_token_whose_answer_was_lost_is_not_sent_again() {
+    for (fault, kind) in losses() {
+        let kept = logged_in().await;
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.provider.next(Endpoint::Token, fault);
+        assert_eq!(kept.session.credentials().await.unwrap_err().kind(), kind);
+        for wait in [0, 1, 31, 7200] {
+            kept.clock.advance(seconds(wait));
+            assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+        }
+        assert_eq!(kept.asked(), before + 1);
+        kept.session.login_if_needed().await.unwrap();
+        kept.session.renew().await.unwrap();
+    }
+}
+
+/// G13 — token: 2, the second time within the reuse interval that was configured
+#[tokio::test]
+async fn within_the_reuse_interval_it_is_sent_once_more() {
+    for (fault, _) in losses() {
+        let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(seconds(10))).await;
+        let session = kept.session.clone().reuse_interval(seconds(10));
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.provider.next(Endpoint::Token, fault);
+        session.credentials().await.unwrap_err();
+        session.credentials().await.unwrap();
+        let sent = sent_since(&kept, before);
+        assert_eq!(sent.len(), 2);
+        assert_eq!(sent[0], sent[1]);
+        session.renew().await.unwrap();
+    }
+}
+
+/// G13 — token: 2
+#[tokio::test]
+async fn a_replay_whose_answer_is_lost_too_is_the_last() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(HOUR)).await;
+    let session = kept.session.clone().reuse_interval(HOUR);
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.always(Endpoint::Token, Fault::close());
+    for _ in 0..2 {
+        assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    }
+    for _ in 0..5 {
+        assert!(session.credentials().await.unwrap_err().is_login_required());
+    }
+    assert_eq!(kept.asked(), before + 2);
+}
+
+/// G13 — token: 1
+#[tokio::test]
+async fn a_replay_comes_only_within_the_interval() {
+    for (wait, back) in [(10, 0), (3600, 0), (0, 10), (0, 3600)] {
+        let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(seconds(10))).await;
+        let session = kept.session.clone().reuse_interval(seconds(10));
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.provider.next(Endpoint::Token, Fault::close().committed());
+        session.credentials().await.unwrap_err();
+        kept.clock.advance(seconds(wait));
+        kept.clock.rewind(seconds(back));
+        assert!(session.renew().await.unwrap_err().is_login_required(), "{wait} seconds later, {back} earlier");
+        assert_eq!(kept.asked(), before + 1);
+    }
+}
+
+/// G13: the interval began when the refresh token was sent, however long its answer was waited for.
+#[tokio::test]
+async fn the_time_that_an_answer_was_waited_for_counts() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(seconds(10))).await;
+    let session = kept.session.clone().reuse_interval(seconds(10));
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    let gate = kept.provider.hold_answer(Endpoint::Token);
+    let asking = tokio::spawn({
+        let session = session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    kept.clock.advance(seconds(11));
+    gate.release();
+    assert_eq!(asking.await.unwrap().unwrap_err().kind(), ErrorKind::Ambiguous);
+    assert!(session.credentials().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// G13: what did not leave this machine is no replay, and a connection that was never made loses no answer.
+#[tokio::test]
+async fn a_request_that_was_not_sent_spends_nothing() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(HOUR * 4)).await;
+    let session = kept.session.clone().reuse_interval(HOUR * 4);
+    // The metadata is fetched again each hour: what it says of the token endpoint is nonsense for a while.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unreachable = Fault::new().set("token_endpoint", format!("http://{nobody}/token"));
+    let before = kept.asked();
+    kept.clock.advance(HOUR);
+    kept.provider.next(Endpoint::Discovery, unreachable.clone());
+    for _ in 0..3 {
+        let error = session.credentials().await.unwrap_err();
+        assert!(error.is_connect() && error.is_transient(), "{error:?}");
+    }
+    kept.clock.advance(HOUR);
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    kept.clock.advance(HOUR);
+    kept.provider.next(Endpoint::Discovery, unreachable);
+    assert!(session.credentials().await.unwrap_err().is_connect());
+    kept.clock.advance(HOUR);
+    session.credentials().await.unwrap();
+    assert_eq!(kept.asked(), before + 2);
+}

@@ -1,0 +1,138 @@
+//! A store in memory that does something odd when a test says so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hallpass::store::{CredentialsStore, Lock, Memory, Record, RecordKey};
+use hallpass::{Error, Result};
+use tokio::sync::Semaphore;
+
+/// Clones are the same store.
+#[derive(Clone, Default)]
+pub(super) struct OddStore {
+    inner: Memory,
+    odd: Arc<Mutex<Odd>>,
+}
+
+#[derive(Default)]
+struct Odd {
+    saves: VecDeque<Oddity>,
+    loads: VecDeque<Oddity>,
+    locks: VecDeque<Oddity>,
+    /// Whatever the key, there is one record.
+    one_slot: Option<RecordKey>,
+}
+
+#[derive(Clone)]
+pub(super) enum Oddity {
+    /// An error, and nothing is done.
+    Fails,
+    /// An error, though what was asked is done.
+    FailsAfterwards,
+    Panics,
+    /// Done, but the answer waits.
+    IsHeld(Held),
+}
+
+/// A call of the store that has done its work and does not return.
+#[derive(Clone)]
+pub(super) struct Held {
+    reached: Arc<Semaphore>,
+    released: Arc<Semaphore>,
+}
+
+impl Held {
+    fn new() -> Self {
+        Self { reached: Arc::new(Semaphore::new(0)), released: Arc::new(Semaphore::new(0)) }
+    }
+
+    pub(super) async fn reached(&self) {
+        self.reached.acquire().await.unwrap().forget();
+    }
+
+    pub(super) fn release(&self) {
+        self.released.add_permits(1);
+    }
+}
+
+impl OddStore {
+    pub(super) fn next_save(&self, oddity: Oddity) {
+        self.odd.lock().unwrap().saves.push_back(oddity);
+    }
+
+    pub(super) fn next_load(&self, oddity: Oddity) {
+        self.odd.lock().unwrap().loads.push_back(oddity);
+    }
+
+    pub(super) fn next_lock(&self, oddity: Oddity) {
+        self.odd.lock().unwrap().locks.push_back(oddity);
+    }
+
+    /// The answer to the next save waits, though it is done.
+    pub(super) fn hold_save(&self) -> Held {
+        let held = Held::new();
+        self.next_save(Oddity::IsHeld(held.clone()));
+        held
+    }
+
+    /// Keeps one record from now on, whatever the key.
+    pub(super) fn mix_up_keys(&self, key: RecordKey) {
+        self.odd.lock().unwrap().one_slot = Some(key);
+    }
+
+    /// What stands there, as whoever else reads the store sees it.
+    pub(super) async fn record(&self, key: &RecordKey) -> Option<Record> {
+        self.inner.load(key).await.unwrap()
+    }
+
+    pub(super) async fn put(&self, key: &RecordKey, record: &Record) {
+        self.inner.remove(key).await.unwrap();
+        assert!(self.inner.save(key, None, record).await.unwrap());
+    }
+
+    fn key(&self, key: &RecordKey) -> RecordKey {
+        self.odd.lock().unwrap().one_slot.clone().unwrap_or_else(|| key.clone())
+    }
+}
+
+impl CredentialsStore for OddStore {
+    async fn load(&self, key: &RecordKey) -> Result<Option<Record>> {
+        let oddity = self.odd.lock().unwrap().loads.pop_front();
+        let key = self.key(key);
+        oddly(oddity, self.inner.load(&key)).await
+    }
+
+    async fn save(&self, key: &RecordKey, expected: Option<u64>, record: &Record) -> Result<bool> {
+        let oddity = self.odd.lock().unwrap().saves.pop_front();
+        let key = self.key(key);
+        oddly(oddity, self.inner.save(&key, expected, record)).await
+    }
+
+    async fn remove(&self, key: &RecordKey) -> Result<()> {
+        self.inner.remove(&self.key(key)).await
+    }
+
+    async fn lock(&self, key: &RecordKey, wait: Duration) -> Result<Lock> {
+        let oddity = self.odd.lock().unwrap().locks.pop_front();
+        oddly(oddity, self.inner.lock(key, wait)).await
+    }
+}
+
+async fn oddly<T>(oddity: Option<Oddity>, call: impl Future<Output = Result<T>>) -> Result<T> {
+    match oddity {
+        None => call.await,
+        Some(Oddity::Fails) => Err(Error::store("the disk is full")),
+        Some(Oddity::Panics) => panic!("the store panics, as the test wants"),
+        Some(Oddity::FailsAfterwards) => {
+            call.await?;
+            Err(Error::store("the disk is slow"))
+        }
+        Some(Oddity::IsHeld(held)) => {
+            let done = call.await;
+            held.reached.add_permits(1);
+            held.released.acquire().await.unwrap().forget();
+            done
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Refresh tokens that the provider refuses, and those that it does not replace.
+
+use hallpass::ErrorKind;
+use hallpass::store::Memory;
+use hallpass::testing::{Endpoint, Fault};
+
+use super::{HOUR, logged_in, logged_in_to, seconds, user_of};
+
+/// G7 — token: 1
+#[tokio::test]
+async fn a_refused_refresh_token_gives_way_to_a_newer_one_in_the_store() {
+    let kept = logged_in().await;
+    let bob = kept.log_in("bob@example.com").await;
+    kept.clock.advance(HOUR - seconds(30));
+    kept.provider.next(Endpoint::Token, Fault::error(403, "invalid_grant", "Unknown or invalid refresh token."));
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Token));
+    let asking = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    kept.clock.rewind(seconds(1000));
+    kept.sibling().save(&bob).await.unwrap();
+    gate.release();
+    let adopted = asking.await.unwrap().unwrap();
+    assert_eq!(adopted.refresh_token(), bob.refresh_token());
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// G7: the newer one's access token has ended too, but its refresh token is good.
+#[tokio::test]
+async fn a_newer_refresh_token_is_used_by_the_next_call() {
+    let kept = logged_in().await;
+    let bob = kept.log_in("bob@example.com").await;
+    kept.clock.advance(HOUR);
+    kept.provider.next(Endpoint::Token, Fault::error(403, "invalid_grant", "Unknown or invalid refresh token."));
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Token));
+    let asking = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    kept.sibling().save(&bob).await.unwrap();
+    gate.release();
+    let error = asking.await.unwrap().unwrap_err();
+    assert!(error.is_transient() && error.kind() == ErrorKind::Store, "{error:?}");
+    assert_eq!(user_of(&kept.session.credentials().await.unwrap()), "bob@example.com");
+    assert_eq!(kept.asked(), before + 2);
+}
+
+/// G7, G8 — token: 1 in 30 seconds
+#[tokio::test]
+async fn a_dead_refresh_token_is_not_tried_again_for_30_seconds() {
+    let kept = logged_in().await;
+    kept.clock.advance(HOUR);
+    kept.provider.revoke_everything();
+    let before = kept.asked();
+    for _ in 0..100 {
+        assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+        assert!(kept.session.renew().await.unwrap_err().is_login_required());
+    }
+    kept.clock.advance(seconds(29));
+    assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before + 1);
+    kept.clock.advance(seconds(2));
+    assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before + 2);
+    kept.clock.rewind(HOUR);
+    assert!(kept.session.renew().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before + 3, "a clock that was set back does not hold it up for an hour");
+    kept.clock.advance(HOUR);
+    kept.session.login_if_needed().await.unwrap();
+    assert_eq!(kept.provider.count(Endpoint::Authorize), 2);
+    kept.session.renew().await.unwrap();
+}
+
+/// G9 — token: 3
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_is_kept() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.without_rotation()).await;
+    let first = kept.session.credentials().await.unwrap();
+    let before = kept.asked();
+    for _ in 0..3 {
+        kept.clock.advance(HOUR);
+        assert_eq!(kept.session.credentials().await.unwrap().refresh_token(), first.refresh_token());
+        assert_eq!(kept.sibling().credentials().await.unwrap().refresh_token(), first.refresh_token());
+    }
+    assert_eq!(kept.asked(), before + 3);
+}
