@@ -102,6 +102,7 @@ impl DeviceLogin {
     /// with a margin.
     #[cfg(feature = "qr")]
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "a verification address is short enough for a code")]
     pub fn qr_code(&self) -> String {
         use qrcode::QrCode;
         use qrcode::render::unicode::Dense1x2;
