@@ -24,7 +24,7 @@ use crate::provider::Organization;
 /// println!("Open {} and type {}", login.verification_uri(), login.user_code());
 /// # TestBrowser::new().visit_page(login.verification_uri_complete().unwrap()).await?;
 /// let credentials = login.wait().await?; // the ID token is verified when this returns
-/// assert_eq!(credentials.user().unwrap().email(), Some("jane@example.com"));
+/// assert_eq!(credentials.user().unwrap().email().as_deref(), Some("jane@example.com"));
 /// # Ok(()) }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```

@@ -103,12 +103,13 @@ impl DeviceLogin {
     #[cfg(feature = "qr")]
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "a verification address is short enough for a code")]
+    #[expect(clippy::missing_panics_doc, reason = "the URL was checked to be short enough when it came")]
     pub fn qr_code(&self) -> String {
         use qrcode::QrCode;
         use qrcode::render::unicode::Dense1x2;
         let url = self.verification_uri_complete().unwrap_or(&self.verification_uri);
         let code = QrCode::new(url.as_str()).expect("no longer than a QR code holds");
-        // A character's own dots are light there.
+        // `Dark` is what the renderer calls a dot, which is light there.
         code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
     }
 

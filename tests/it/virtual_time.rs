@@ -1,0 +1,86 @@
+//! Time that jumps while nobody waits for anything but time, and runs as always while a request is under way.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hallpass::device::DeviceLogin;
+use hallpass::testing::{Endpoint, Fault, TestProvider};
+use hallpass::{Application, Credentials, Result};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
+
+/// A provider whose token endpoint is at `localhost`, so that each request to it first looks that name up: which is noted,
+/// and ends the jump.
+pub(crate) struct VirtualTime {
+    pub(crate) provider: TestProvider,
+    lookups: Lookups,
+}
+
+#[derive(Clone, Default)]
+struct Lookups(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    moments: Vec<Instant>,
+    paused: bool,
+    unreachable: bool,
+}
+
+impl VirtualTime {
+    pub(crate) async fn start(provider: TestProvider) -> Self {
+        let mut url = provider.endpoint_url(Endpoint::Token);
+        url.set_host(Some("localhost")).unwrap();
+        provider.always(Endpoint::Discovery, Fault::new().set("token_endpoint", url.as_str()));
+        let lookups = Lookups::default();
+        lookups.0.lock().unwrap().moments.push(Instant::now());
+        Self { provider, lookups }
+    }
+
+    pub(crate) fn application(&self) -> Application {
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).dns_resolver(Arc::new(self.lookups.clone()));
+        Application::new(self.provider.issuer(), self.provider.client_id()).http_client(client)
+    }
+
+    /// One poll, without waiting for its time.
+    pub(crate) async fn poll(&self, login: &mut DeviceLogin) -> Result<Option<Credentials>> {
+        tokio::time::pause();
+        self.lookups.0.lock().unwrap().paused = true;
+        let polled = login.poll().await;
+        self.lookups.resume();
+        polled
+    }
+
+    /// Until the next request to the token endpoint meets no host, or does again.
+    pub(crate) fn make_unreachable(&self, unreachable: bool) {
+        self.lookups.0.lock().unwrap().unreachable = unreachable;
+    }
+
+    /// How long after the one before each request to the token endpoint was made; the first one, after the start.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        self.lookups.0.lock().unwrap().moments.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+}
+
+impl Lookups {
+    fn resume(&self) {
+        let mut state = self.0.lock().unwrap();
+        if std::mem::take(&mut state.paused) {
+            tokio::time::resume();
+        }
+    }
+}
+
+impl Resolve for Lookups {
+    fn resolve(&self, _: Name) -> Resolving {
+        self.0.lock().unwrap().moments.push(Instant::now());
+        self.resume();
+        let unreachable = self.0.lock().unwrap().unreachable;
+        Box::pin(async move {
+            if unreachable {
+                return Err("there is no network".into());
+            }
+            Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs)
+        })
+    }
+}
