@@ -102,7 +102,6 @@ impl DeviceLogin {
     /// with a margin.
     #[cfg(feature = "qr")]
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "a verification address is short enough for a code")]
     #[expect(clippy::missing_panics_doc, reason = "the URL was checked to be short enough when it came")]
     pub fn qr_code(&self) -> String {
         use qrcode::QrCode;
