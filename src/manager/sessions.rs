@@ -44,3 +44,42 @@ fn make_room(held: &mut HashMap<RecordKey, Arc<Session>>, most: usize) {
         held.remove(&key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(session: usize) -> RecordKey {
+        RecordKey::new("acme.auth0.com", "id", &session.to_string())
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn a_bounded_number_is_held_and_the_last_used_stay() {
+        let sessions = Sessions::default();
+        for session in 0..20_000 {
+            sessions.get(key(session), 1000, at(session.try_into().unwrap()));
+            // Somebody who comes again and again.
+            sessions.get(key(7), 1000, at(session.try_into().unwrap()));
+        }
+        let held = sessions.held.lock().unwrap();
+        assert!((900..=1000).contains(&held.len()), "{}", held.len());
+        assert!(held.contains_key(&key(7)) && held.contains_key(&key(19_999)) && !held.contains_key(&key(10_000)));
+    }
+
+    #[test]
+    fn who_is_in_use_stays_and_is_the_same() {
+        let sessions = Sessions::default();
+        let used: Vec<_> = (0..10).map(|session| sessions.get(key(session), 5, at(0))).collect();
+        for other in 10..100 {
+            sessions.get(key(other), 5, at(1));
+        }
+        for (session, used) in used.iter().enumerate() {
+            assert!(Arc::ptr_eq(used, &sessions.get(key(session), 5, at(2))));
+        }
+        assert!(sessions.held.lock().unwrap().len() <= 11, "beside those, one at a time");
+    }
+}

@@ -171,3 +171,82 @@ fn text(text: &str) -> Text<'_> {
 fn unreadable() -> Error {
     Error::new(ErrorKind::Store, "the stored credentials cannot be read, and are left as they are; clear() removes them")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn record(alter: impl FnOnce(&str) -> String) -> (Record, RecordKey, Application) {
+        let application = Application::new("acme.auth0.com", "id");
+        let key = RecordKey::new("acme.auth0.com", "id", "");
+        let token = AccessToken::new(TokenType::Bearer, "token", Some(received().plus(Duration::from_secs(60))));
+        let credentials = Credentials::new(Parts {
+            issuer: "https://acme.auth0.com/".into(),
+            client_id: "id".into(),
+            access_token: token.unwrap(),
+            refresh_token: Some("refresh".into()),
+            id_token: None,
+            id_token_refusal: None,
+            scope: None,
+            requested_scope: "a \"quoted\" b".into(),
+            requested_audience: Some("https://api.acme.com".into()),
+        });
+        let content = Content::of_login(credentials, received(), None);
+        let record = content.to_record(&key);
+        let altered = alter(std::str::from_utf8(record.content()).unwrap());
+        (Record::new(record.generation(), altered.as_bytes()), key, application)
+    }
+
+    fn received() -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000)
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let (record, key, application) = record(str::to_owned);
+        let content = Content::from_record(&record, &key, &application).unwrap();
+        assert_eq!(content.to_record(&key).as_bytes(), record.as_bytes());
+        assert_eq!(content.login.credentials.scope(), "a \"quoted\" b");
+        assert_eq!(content.refresh_token(), Some(&Secret::from("refresh")));
+    }
+
+    /// G16
+    #[test]
+    fn times_beyond_all_years_are_clamped() {
+        for (end, serves) in [("1000000000000000000", true), ("9223372036854775807", true), ("-9223372036854775808", false)] {
+            let (record, key, application) = record(|json| json.replace("1800000060000", end));
+            let content = Content::from_record(&record, &key, &application).unwrap();
+            assert_eq!(content.login.term.is_fresh(Duration::from_secs(60), received()), serves, "{end}");
+            assert!(!content.login.term.is_fresh(Duration::MAX, received()), "{end}");
+            assert!(content.login.credentials.expires_at().is_some_and(|end| (1..=9999).contains(&end.year())));
+        }
+        for moment in ["1000000000000000000", "9223372036854775807"] {
+            let (record, key, application) = record(|json| json.replace("1800000000000", moment));
+            let content = Content::from_record(&record, &key, &application).unwrap();
+            assert!(!content.login.term.is_fresh(Duration::ZERO, received()), "it came from the future");
+        }
+    }
+
+    /// G16, G27
+    #[test]
+    fn what_cannot_be_a_record_is_refused() {
+        let rows: [fn(&str) -> String; 8] = [
+            |json| json.replace("1800000060000", "1e300"),
+            |json| json.replace("1800000060000", "\"1800000060000\""),
+            |json| json.replace("1800000060000", "10000000000000000000"),
+            |json| json.replace("\"token\"", "\"to ken\""),
+            |json| json.replace("\"id_token\":null", "\"id_token\":\"a.b.c\""),
+            |json| json[1..].to_owned(),
+            |json| json[..json.len() / 2].to_owned(),
+            |_| String::new(),
+        ];
+        for (row, alter) in rows.into_iter().enumerate() {
+            let (record, key, application) = record(alter);
+            let error = Content::from_record(&record, &key, &application).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Store, "row {row}");
+            assert!(error.to_string().contains("clear()"), "{error}");
+        }
+    }
+}

@@ -10,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use hallpass::testing::TestProvider;
-use hallpass::{AccessToken, AuthorizedClient, TokenSource, WebAuth};
+use hallpass::store::Memory;
+use hallpass::testing::{TestBrowser, TestProvider};
+use hallpass::{AccessToken, AuthorizedClient, CredentialsManager, TokenSource, WebAuth};
 use reqwest::{Body, Client, Request};
 
 use crate::scripted_api::{ScriptedApi, answer};
@@ -110,6 +111,21 @@ fn a_cached_token_becomes_a_header_without_an_allocation() {
     let (header, count) = allocations(|| token.cached().unwrap().header_value().clone());
     assert_eq!(header, "Bearer 2YotnFZFEjr1zCsicMWpAA");
     assert_eq!(count, 0);
+}
+
+#[test]
+fn a_manager_hands_out_its_token_without_an_allocation() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let provider = runtime.block_on(TestProvider::start());
+    let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid offline_access").ephemeral_port();
+    let manager = CredentialsManager::new(auth.browser(TestBrowser::new()), Memory::new());
+    runtime.block_on(manager.login_if_needed()).unwrap();
+    let renewed = runtime.block_on(manager.renew()).unwrap();
+    for _ in 0..2 {
+        let (header, count) = allocations(|| manager.cached().unwrap().header_value().clone());
+        assert_eq!(header, renewed.access_token().header_value());
+        assert_eq!(count, 0);
+    }
 }
 
 /// Against the same request by plain reqwest, with a ready header.

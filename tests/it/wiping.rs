@@ -1,12 +1,16 @@
 //! What is secret is gone from memory when it is dropped. What hyper, rustls and the system keep is not looked at.
 
+use std::pin::pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hallpass::testing::TestProvider;
-use hallpass::{AccessToken, Application, ClientAuth, ErrorKind, PendingLogin, Secret};
+use hallpass::store::Memory;
+use hallpass::testing::{TestBrowser, TestProvider};
+use hallpass::{AccessToken, Application, ClientAuth, CredentialsManager, ErrorKind, PendingLogin, Secret, WebAuth};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -93,4 +97,35 @@ fn a_refused_request_leaves_no_secret_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (renewed, left) = left_behind(canary, || runtime.block_on(application.renew(&token)));
     assert_eq!((renewed.unwrap_err().kind(), left), (ErrorKind::LoginRequired, 0));
+}
+
+/// I5: what a manager writes, reads and renews.
+#[tokio::test]
+async fn a_stored_login_leaves_no_token_behind() {
+    let provider = TestProvider::start().await;
+    let store = Memory::new();
+    let manager = || {
+        let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid offline_access").ephemeral_port();
+        CredentialsManager::new(auth.browser(TestBrowser::new()), store.clone())
+    };
+    let credentials = manager().login_if_needed().await.unwrap();
+    let tokens = [
+        credentials.access_token().expose(),
+        credentials.refresh_token().unwrap().expose(),
+        credentials.id_token().unwrap().raw().expose(),
+    ];
+    for token in tokens {
+        let end = &token[token.len() - 20..];
+        let (managers, waker) = ((manager(), manager()), Waker::noop());
+        let work = || {
+            let (writer, reader) = managers;
+            for _ in 0..2 {
+                let saved = pin!(writer.save(&credentials)).poll(&mut Context::from_waker(waker));
+                assert!(matches!(saved, Poll::Ready(Ok(()))));
+                let read = pin!(reader.has_valid(Duration::ZERO)).poll(&mut Context::from_waker(waker));
+                assert!(matches!(read, Poll::Ready(Ok(true))));
+            }
+        };
+        assert_eq!(left_behind(end, work).1, 0);
+    }
 }
