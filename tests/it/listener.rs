@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Write as _};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
@@ -112,8 +113,11 @@ fn busy_port() -> (TcpListener, u16) {
     (socket, port)
 }
 
+/// Below the range that systems take ephemeral ports from: no other test, and no connection, takes it meanwhile.
 fn free_port() -> u16 {
-    busy_port().1
+    static NEXT: AtomicU16 = AtomicU16::new(23_000);
+    let next = || NEXT.fetch_add(1, Ordering::Relaxed);
+    std::iter::repeat_with(next).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// E4, E5, E6, E7, E8, E9, E10, E11, E12, E16, E17 — token: 0 until the right callback
