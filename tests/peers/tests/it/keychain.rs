@@ -1,7 +1,7 @@
 //! The Secret Service of a GNOME desktop, on a bus of its own, with `secret-tool` to look at it from outside.
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
