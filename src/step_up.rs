@@ -3,10 +3,10 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, excerpt};
 
 /// What an API wants beyond the token it was shown: more scope (RFC 6750, section 3.1), or a stronger or fresher login
-/// (RFC 9470). Log in again with these, and call again.
+/// (RFC 9470). Log in again with these, and call again: [`WebAuth::step_up`](crate::WebAuth::step_up) is that login.
 ///
 /// The API's words: at most 2,048 characters, and only what the grammar of each allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepUp {
     scope: Option<String>,
     acr_values: Option<String>,

@@ -35,7 +35,7 @@ use crate::token_source::TokenSource;
 ///   last 30 seconds, the 401 is the response. When the source cannot renew, its error is returned, since it says what to do
 ///   ([`is_login_required`](crate::Error::is_login_required), [`is_transient`](crate::Error::is_transient)); the bare 401 would not.
 /// - **`insufficient_scope`** and **`insufficient_user_authentication`**: an error of kind `StepUp`, whose
-///   [`step_up`](crate::Error::step_up) says what to log in again with.
+///   [`step_up`](crate::Error::step_up) says what to log in again with: [`WebAuth::step_up`](crate::WebAuth::step_up) does it.
 /// - **Redirects** are followed, up to 10, as reqwest does, but only where a token may go; any other is handed through
 ///   with its status and `Location`. A signed download URL at another origin, for instance, is then fetched without a token,
 ///   by another client.

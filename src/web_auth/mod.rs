@@ -10,6 +10,7 @@ mod login;
 mod logout;
 pub(crate) mod pending;
 mod request;
+mod step_up;
 
 #[cfg(feature = "loopback")]
 pub use browser::{Browser, PrintUrl, SystemBrowser};

@@ -30,6 +30,7 @@ mod redaction;
 mod revocation;
 mod scripted_api;
 mod shown;
+mod step_up;
 #[cfg(unix)]
 mod stores;
 mod testing_faults;

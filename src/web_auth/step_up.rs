@@ -1,0 +1,53 @@
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::step_up::StepUp;
+use crate::token::holds_scope;
+use crate::web_auth::builder::WebAuth;
+
+impl WebAuth {
+    /// The login that an API's refusal asks for: this one with the scopes that were missing beside its own, the API's
+    /// `acr_values` in the place of its own, and the shorter `max_age` of the two (RFC 6750, section 3.1; RFC 9470, section 5).
+    ///
+    /// ```
+    /// # async fn example() -> hallpass::Result<()> {
+    /// # use hallpass::testing::{Api, TestBrowser, TestProvider};
+    /// # use hallpass::{AuthorizedClient, WebAuth};
+    /// # let provider = TestProvider::start().await;
+    /// # let api = Api::start(&provider, "https://api.acme.com").await;
+    /// # api.require_scope("/admin", "delete:messages");
+    /// # let auth = WebAuth::new(provider.issuer(), provider.client_id()).audience("https://api.acme.com");
+    /// # let auth = auth.ephemeral_port().browser(TestBrowser::new());
+    /// let call = async |credentials| AuthorizedClient::new(credentials)?.base_url(api.url())?.delete("admin").send().await;
+    /// let response = match call(auth.start().await?).await {
+    ///     Err(error) => call(auth.step_up(&error)?.start().await?).await?,
+    ///     Ok(response) => response,
+    /// };
+    /// assert_eq!(response.status(), 200);
+    /// # Ok(()) }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// The given error itself, when it is no step-up, or when the API did not say what it wants: no login could satisfy it.
+    pub fn step_up(&self, error: &Error) -> Result<Self> {
+        let wanted = error.step_up().filter(|wanted| **wanted != StepUp::default()).ok_or_else(|| error.clone())?;
+        let mut auth = match wanted.acr_values() {
+            Some(values) => self.clone().acr_values(values),
+            None => self.clone(),
+        };
+        let parameters = Arc::make_mut(&mut auth.parameters);
+        if let Some(scope) = wanted.scope() {
+            let mut all = String::from(&*parameters.scope);
+            for missing in scope.split_ascii_whitespace() {
+                if !holds_scope(&all, missing) {
+                    all.extend((!all.is_empty()).then_some(' '));
+                    all.push_str(missing);
+                }
+            }
+            parameters.scope = all.into();
+        }
+        parameters.max_age = [parameters.max_age, wanted.max_age()].into_iter().flatten().min();
+        Ok(auth)
+    }
+}

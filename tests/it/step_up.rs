@@ -1,0 +1,97 @@
+//! What an API wants beyond the token becomes the login that satisfies it.
+
+use std::time::Duration;
+
+use hallpass::store::Memory;
+use hallpass::testing::{Api, Endpoint, Fault, TestBrowser, TestProvider};
+use hallpass::{AuthorizedClient, Credentials, CredentialsManager, ErrorKind, Result, WebAuth};
+
+const AUDIENCE: &str = "https://api.acme.com";
+
+async fn started() -> (TestProvider, Api, WebAuth) {
+    let provider = TestProvider::start().await;
+    let api = Api::start(&provider, AUDIENCE).await;
+    let auth = WebAuth::new(provider.issuer(), provider.client_id()).audience(AUDIENCE).scope("openid read:messages");
+    (provider, api, auth.ephemeral_port().browser(TestBrowser::new()))
+}
+
+async fn call(api: &Api, credentials: &Credentials, path: &str) -> Result<reqwest::Response> {
+    AuthorizedClient::new(credentials.clone())?.base_url(api.url())?.get(path).send().await
+}
+
+/// F13 — authorize: 2, the second for the login with more scope
+#[tokio::test]
+async fn a_scope_that_an_api_misses_is_asked_for_in_another_login() {
+    let (provider, api, auth) = started().await;
+    api.require_scope("/admin", "delete:messages");
+    let session = CredentialsManager::new(auth.clone(), Memory::new());
+    let credentials = session.login_if_needed().await.unwrap();
+    let error = call(&api, &credentials, "admin").await.unwrap_err();
+    assert_eq!((error.kind(), api.count()), (ErrorKind::StepUp, 1));
+
+    let credentials = auth.step_up(&error).unwrap().start().await.unwrap();
+    session.save(&credentials).await.unwrap();
+    let client = AuthorizedClient::new(session).unwrap().base_url(api.url()).unwrap();
+    assert_eq!(client.get("admin").send().await.unwrap().status(), 200);
+    assert_eq!(client.get("messages").send().await.unwrap().status(), 200, "what was granted before is granted still");
+    let asked = provider.requests(Endpoint::Authorize).pop().unwrap();
+    assert_eq!(asked.parameter("scope").as_deref(), Some("openid read:messages delete:messages"));
+    assert_eq!(asked.parameter("audience").as_deref(), Some(AUDIENCE));
+    assert_eq!(provider.count(Endpoint::Authorize), 2);
+}
+
+/// F14 — authorize: 2, the second with the API's acr_values and max_age
+#[tokio::test]
+async fn a_stronger_and_fresher_login_is_asked_for_and_its_age_is_checked() {
+    let (provider, api, auth) = started().await;
+    let auth = auth.acr_values("urn:password").max_age(Duration::from_secs(3600));
+    let credentials = auth.start().await.unwrap();
+    let challenge = "Bearer error=\"insufficient_user_authentication\", acr_values=\"urn:mfa urn:key\", max_age=\"5\"";
+    api.next(Fault::status(401).header("www-authenticate", challenge));
+    let error = call(&api, &credentials, "transfer").await.unwrap_err();
+
+    let stronger = auth.step_up(&error).unwrap();
+    let credentials = stronger.start().await.unwrap();
+    assert_eq!(call(&api, &credentials, "transfer").await.unwrap().status(), 200);
+    let asked = provider.requests(Endpoint::Authorize).pop().unwrap();
+    let parameter =
+        |name| asked.parameters().into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect::<Vec<_>>();
+    assert_eq!((parameter("acr_values"), parameter("max_age")), (vec!["urn:mfa urn:key".to_owned()], vec!["5".to_owned()]));
+    assert_eq!(asked.parameter("scope").as_deref(), Some("openid read:messages"));
+
+    // A provider that does not ask the person again gives no login that is as fresh as that.
+    provider.next_id_token(|token| {
+        let an_hour_ago = token.claim("iat").unwrap().parse::<i64>().unwrap() - 3600;
+        token.set("auth_time", an_hour_ago);
+    });
+    assert_eq!(stronger.start().await.unwrap_err().kind(), ErrorKind::IdToken);
+}
+
+/// F14: the stricter of the two ages counts.
+#[tokio::test]
+async fn an_api_does_not_make_a_login_less_strict() {
+    let (provider, api, auth) = started().await;
+    let strict = auth.redirect_uri("http://127.0.0.1:9999/callback").max_age(Duration::ZERO);
+    let token = provider.access_token(AUDIENCE, "");
+    let client = AuthorizedClient::new(hallpass::AccessToken::bearer(token).unwrap()).unwrap().base_url(api.url()).unwrap();
+    api.next(Fault::status(401).header("www-authenticate", "Bearer error=\"insufficient_user_authentication\", max_age=600"));
+    let error = client.get("").send().await.unwrap_err();
+    let login = strict.step_up(&error).unwrap().begin().await.unwrap();
+    assert!(login.url().query_pairs().any(|pair| pair == ("max_age".into(), "0".into())), "{}", login.url().path());
+}
+
+/// F13: there is nothing that a login could ask for.
+#[tokio::test]
+async fn an_error_from_which_no_login_follows_comes_back_as_it_is() {
+    let (provider, api, auth) = started().await;
+    let token = provider.access_token(AUDIENCE, "");
+    let client = AuthorizedClient::new(hallpass::AccessToken::bearer(token).unwrap()).unwrap().base_url(api.url()).unwrap();
+    api.next(Fault::status(403).header("www-authenticate", "Bearer error=\"insufficient_scope\""));
+    let silent = client.get("").send().await.unwrap_err();
+    let elsewhere = client.get("https://evil.example/").send().await.unwrap_err();
+    for (error, kind) in [(silent, ErrorKind::StepUp), (elsewhere, ErrorKind::Forbidden)] {
+        let again = auth.step_up(&error).unwrap_err();
+        assert_eq!((again.kind(), again.to_string()), (kind, error.to_string()));
+    }
+    assert_eq!(provider.count(Endpoint::Authorize), 0);
+}
