@@ -1,9 +1,9 @@
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, mem};
 
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A token, a code, a client secret: text that must not be seen.
 ///
@@ -17,12 +17,13 @@ use zeroize::Zeroizing;
 /// assert_eq!(secret.expose(), "s3cr3t");
 /// ```
 #[derive(Clone)]
-pub struct Secret(Arc<Zeroizing<String>>);
+pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes the text over; a `String` is not copied.
+    /// A copy of the text; a `String` that is handed over is wiped.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Arc::new(Zeroizing::new(text.into())))
+        let text = Zeroizing::new(text.into());
+        Self(Arc::from(text.as_str()))
     }
 
     /// The text itself: for the place that must have it, and no log.
@@ -31,6 +32,25 @@ impl Secret {
         &self.0
     }
 }
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        if wiped(&mut self.0) {
+            return;
+        }
+        // Of two clones that are dropped at once, each would take the other for the last one: so one at a time.
+        let _alone = DROPPING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = mem::take(&mut self.0);
+        wiped(&mut text);
+    }
+}
+
+/// Whether this was the last reference to the text.
+fn wiped(text: &mut Arc<str>) -> bool {
+    Arc::get_mut(text).map(Zeroize::zeroize).is_some()
+}
+
+static DROPPING: Mutex<()> = Mutex::new(());
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +74,7 @@ impl From<String> for Secret {
 
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
-        Self::new(text)
+        Self(Arc::from(text))
     }
 }
 

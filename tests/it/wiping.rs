@@ -1,6 +1,8 @@
 //! What is secret is gone from memory when it is dropped. What hyper, rustls and the system keep is not looked at.
 
+use std::hint;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -41,6 +43,31 @@ fn what_holds_a_secret_wipes_it() {
     assert_eq!(by_dropping(|text| AccessToken::bearer(text).unwrap().header_value().clone()), 0);
     assert_eq!(by_dropping(|text| Application::new("acme.auth0.com", "id").client_auth(ClientAuth::client_secret_basic(text))), 0);
     assert_eq!(by_dropping(ClientAuth::client_secret_post), 0);
+}
+
+/// I5
+#[test]
+fn clones_that_are_dropped_at_the_same_moment_leave_nothing_behind() {
+    const ROUNDS: usize = 2_000;
+    let arrived = AtomicUsize::new(0);
+    // Without sleeping, which would part them again.
+    let meet = |round: usize| {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        while arrived.load(Ordering::SeqCst) < 2 * (round + 1) {
+            hint::spin_loop();
+        }
+    };
+    let clones: Vec<_> = (0..ROUNDS).map(|_| Secret::new(CANARY)).map(|secret| (secret.clone(), secret)).collect();
+    let (left, right): (Vec<_>, Vec<_>) = clones.into_iter().unzip();
+    let drop_all = |secrets: Vec<Secret>| {
+        let drop_each = || secrets.into_iter().enumerate().for_each(|(round, secret)| (meet(round), drop(secret)).1);
+        left_behind(CANARY, drop_each).1
+    };
+    let behind = thread::scope(|scope| {
+        let other = scope.spawn(|| drop_all(left));
+        drop_all(right) + other.join().unwrap()
+    });
+    assert_eq!(behind, 0);
 }
 
 /// I5
