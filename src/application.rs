@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client_auth::ClientAuth;
 use crate::clock::Clock;
-use crate::provider::Provider;
+use crate::provider::{IssuerAlias, Provider};
 use crate::secret::Secret;
 use crate::transport::Transport;
 
@@ -27,6 +27,7 @@ struct Settings {
     domain: String,
     client_id: Arc<str>,
     client_auth: ClientAuth,
+    issuer_alias: Option<IssuerAlias>,
     leeway: Duration,
     accept_hs256: bool,
     accept_missing_id_token: bool,
@@ -41,6 +42,7 @@ impl Application {
             domain: domain.into(),
             client_id: client_id.into().into(),
             client_auth: ClientAuth::none(),
+            issuer_alias: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
             accept_missing_id_token: false,
@@ -54,7 +56,7 @@ impl Application {
     }
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
-        let provider = Arc::new(Provider::new(&settings.domain, transport, clock.clone()));
+        let provider = Arc::new(Provider::new(&settings.domain, settings.issuer_alias.clone(), transport, clock.clone()));
         Self { settings, provider, clock }
     }
 
@@ -94,6 +96,24 @@ impl Application {
     pub fn accept_hs256(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_hs256 = true;
         self
+    }
+
+    /// Also accepts this issuer where the provider's metadata, its callback or an ID token names it instead of the configured
+    /// one. `{tenantid}` in it stands for the tenant that the ID token's claim `tid` names, as at Entra ID:
+    /// `https://login.microsoftonline.com/{tenantid}/v2.0` for the domain `login.microsoftonline.com/common/v2.0`.
+    ///
+    /// Danger: who answers under another name than its own is told from an impostor only by its keys, and with `{tenantid}`
+    /// anybody's tenant may log people in. Look at `tid` before you let anybody in.
+    ///
+    /// ```
+    /// let google = hallpass::Application::new("accounts.google.com", "CLIENT_ID").danger_accept_issuer("accounts.google.com");
+    /// # assert_eq!(google.client_id(), "CLIENT_ID");
+    /// ```
+    #[must_use]
+    pub fn danger_accept_issuer(mut self, issuer: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.settings).issuer_alias = Some(IssuerAlias::new(issuer.into()));
+        let transport = Arc::clone(self.provider.transport());
+        Self::assemble(self.settings, transport, self.clock)
     }
 
     /// Accepts a login without an ID token although `openid` was asked for.

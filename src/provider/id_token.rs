@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use url::Url;
 
@@ -13,8 +12,8 @@ use crate::crypto::{Algorithm, VerifyingKey, equal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{CompactJws, base64url_onto};
 use crate::json::{self, Text};
-use crate::provider::Claims;
 use crate::provider::keys::{Keys, Verdict};
+use crate::provider::{Claims, IssuerAlias, Organization};
 use crate::secret::Secret;
 
 /// A verified ID token: who has logged in, as the provider signed it.
@@ -33,6 +32,7 @@ pub struct IdToken {
 /// What an ID token has to match.
 pub(crate) struct Expected<'a> {
     pub(crate) issuer: &'a str,
+    pub(crate) issuer_alias: Option<&'a IssuerAlias>,
     pub(crate) jwks_uri: &'a Url,
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) client_id: &'a str,
@@ -50,15 +50,6 @@ pub(crate) enum Flow<'a> {
     Login { nonce: Option<&'a str>, code: Option<&'a str>, max_age: Option<Duration>, organization: Option<&'a Organization> },
     /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
     Refresh { previous: Option<&'a IdToken> },
-}
-
-/// The organization that a login asked for, at Auth0.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Organization {
-    /// `org_…`: compared exactly with `org_id`.
-    Id(String),
-    /// Any other value: compared in lower case with `org_name`.
-    Name(String),
 }
 
 /// The claims that are checked; times are seconds since 1970.
@@ -86,15 +77,6 @@ struct Checked<'a> {
     c_hash: Option<Text<'a>>,
 }
 
-/// Auth0's claims, read only where an organization was asked for: elsewhere they may be anything.
-#[derive(Deserialize)]
-struct OrganizationClaims<'a> {
-    #[serde(borrow, default)]
-    org_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    org_name: Option<&'a RawValue>,
-}
-
 /// OpenID Connect Core 1.0, section 3.1.3.7. The cheap claims come before the key: a stranger's token costs little.
 pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) -> Result<IdToken> {
     let jws = CompactJws::parse(text.expose(), "JWT").map_err(|error| refused("it is not well-formed").with_source(error))?;
@@ -103,7 +85,8 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
     json::refuse_duplicates(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
     let claims: Checked<'_> = json::object(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
 
-    if &*claims.iss != expected.issuer {
+    let is_alias = |alias: &IssuerAlias| alias.is_issuer_of(&jws.payload, &claims.iss);
+    if &*claims.iss != expected.issuer && !expected.issuer_alias.is_some_and(is_alias) {
         return Err(refused("iss is not the issuer that the provider's metadata names"));
     }
     if !claims.aud.holds(expected.client_id) {
@@ -133,8 +116,10 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
             if let Some(max_age) = max_age {
                 check_auth_time(&claims, *max_age, expected)?;
             }
-            if let Some(organization) = organization {
-                check_organization(&jws.payload, organization)?;
+            if let Some(organization) = organization
+                && !organization.is_named_by(&jws.payload)
+            {
+                return Err(refused("org_id or org_name is missing or not the organization that was asked for"));
             }
         }
         Flow::Refresh { previous } => {
@@ -198,20 +183,6 @@ fn untimely(what: &str, at: NumericDate, expected: &Expected<'_>) -> Error {
         "{what} {at}, while this machine's clock says {now} and {} seconds of leeway are allowed; check the clock",
         expected.leeway.as_secs()
     ))
-}
-
-fn check_organization(payload: &[u8], asked: &Organization) -> Result<()> {
-    let not_the_one = || refused("org_id or org_name is missing or not the organization that was asked for");
-    let claims: OrganizationClaims<'_> = json::object(payload).map_err(|error| not_the_one().with_source(error))?;
-    let is = |claim: Option<&RawValue>, asked: &str| {
-        claim.is_some_and(|claim| serde_json::from_str::<Text<'_>>(claim.get()).is_ok_and(|own| &*own == asked))
-    };
-    let fits = match asked {
-        Organization::Id(id) => is(claims.org_id, id),
-        // Auth0's names are in lower case; a program may write them otherwise.
-        Organization::Name(name) => is(claims.org_name, &name.to_lowercase()),
-    };
-    if fits { Ok(()) } else { Err(not_the_one()) }
 }
 
 fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
@@ -313,18 +284,6 @@ impl fmt::Debug for IdToken {
     }
 }
 
-impl Organization {
-    pub(crate) fn parse(text: &str) -> Self {
-        if text.starts_with("org_") { Self::Id(text.to_owned()) } else { Self::Name(text.to_owned()) }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Id(text) | Self::Name(text) => text,
-        }
-    }
-}
-
 /// `aud`: "the general case, […] an array of case-sensitive strings", or a single one (RFC 7519, section 4.1.3).
 enum Audience<'a> {
     One(Text<'a>),
@@ -422,6 +381,7 @@ mod tests {
         let text = credentials.id_token().unwrap().raw();
         let expected = Expected {
             issuer: &metadata.issuer,
+            issuer_alias: None,
             jwks_uri: &metadata.jwks_uri,
             algorithms: metadata.id_token_algorithms.as_deref(),
             client_id: application.client_id(),

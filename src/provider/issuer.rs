@@ -1,17 +1,25 @@
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::json::{self, Text};
 use crate::origin;
 
 /// Who is asked to log people in: a domain, or an absolute URL, as the program names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Issuer {
     url: Url,
+    alias: Option<IssuerAlias>,
 }
+
+/// Another name that the program accepts for its issuer. `{tenantid}` in it stands for a tenant of the provider.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuerAlias(Arc<str>);
 
 impl Issuer {
     /// `acme.auth0.com`, a custom domain, or an issuer's URL, with a path or without.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str, alias: Option<IssuerAlias>) -> Result<Self> {
         let text = text.trim();
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("https://{text}")) };
         let url = url.map_err(|error| {
@@ -25,7 +33,7 @@ impl Issuer {
         if url.query().is_some() || url.fragment().is_some() || origin::has_user_info(&url) {
             return Err(Error::configuration("the issuer must be a URL without query, fragment, user name and password"));
         }
-        Ok(Self { url })
+        Ok(Self { url, alias })
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -40,13 +48,52 @@ impl Issuer {
         url
     }
 
+    pub(crate) fn alias(&self) -> Option<&IssuerAlias> {
+        self.alias.as_ref()
+    }
+
     /// Whether a document may call its issuer so: exactly as configured, but for a root slash.
     pub(crate) fn accepts(&self, named: &str) -> bool {
         let own = self.url.as_str();
-        named == own || (self.url.path() == "/" && named == &own[..own.len() - 1])
+        named == own
+            || (self.url.path() == "/" && named == &own[..own.len() - 1])
+            || self.alias.as_ref().is_some_and(|alias| *alias.0 == *named)
     }
 
     pub(crate) fn is_auth0_domain(&self) -> bool {
         self.url.host_str().is_some_and(|host| host.ends_with(".auth0.com"))
     }
+}
+
+impl IssuerAlias {
+    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// Whether an ID token with these claims may come from an issuer that calls itself `named`: a tenant has to be the one
+    /// that the claim `tid` names.
+    pub(crate) fn is_issuer_of(&self, claims: &[u8], named: &str) -> bool {
+        match self.tenant_in(named) {
+            Some(tenant) => json::object::<TenantClaim<'_>>(claims).is_ok_and(|claims| *claims.tid == *tenant),
+            None => *self.0 == *named,
+        }
+    }
+
+    /// Whether an answer without claims may come from it: any tenant will do.
+    pub(crate) fn may_be(&self, named: &str) -> bool {
+        self.tenant_in(named).is_some() || *self.0 == *named
+    }
+
+    fn tenant_in<'a>(&self, named: &'a str) -> Option<&'a str> {
+        let (before, after) = self.0.split_once("{tenantid}")?;
+        let tenant = named.strip_prefix(before)?.strip_suffix(after)?;
+        let is_one = !tenant.is_empty() && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        is_one.then_some(tenant)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct TenantClaim<'a> {
+    #[serde(borrow)]
+    tid: Text<'a>,
 }

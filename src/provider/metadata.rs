@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::origin;
-use crate::provider::Issuer;
+use crate::provider::{Issuer, IssuerAlias};
 use crate::transport::Reply;
 
 /// What a provider says of itself (OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2), checked.
@@ -16,6 +16,8 @@ use crate::transport::Reply;
 pub(crate) struct Metadata {
     /// The document's own value: what `iss` is compared with from here on.
     pub(crate) issuer: Arc<str>,
+    /// What the program also accepts for it.
+    pub(crate) issuer_alias: Option<IssuerAlias>,
     pub(crate) authorization_endpoint: Url,
     pub(crate) token_endpoint: Url,
     pub(crate) jwks_uri: Url,
@@ -102,6 +104,7 @@ impl Metadata {
             id_token_algorithms: document.id_token_signing_alg_values_supported,
             speaks_auth0: issuer.is_auth0_domain() || document.mfa_challenge_endpoint.is_some(),
             issuer: document.issuer.into(),
+            issuer_alias: issuer.alias().cloned(),
         })
     }
 }
@@ -136,13 +139,13 @@ mod tests {
     /// D5
     #[test]
     fn an_https_issuer_has_no_http_endpoint_not_even_on_loopback() {
-        let issuer = Issuer::parse("acme.auth0.com").unwrap();
+        let issuer = Issuer::parse("acme.auth0.com", None).unwrap();
         for url in ["http://127.0.0.1/token", "http://localhost/token", "http://[::1]/token"] {
             let error = endpoint("token_endpoint", url, &issuer).unwrap_err();
             assert!(error.to_string().contains("its token_endpoint is http, though the issuer is https"), "{error}");
         }
         endpoint("token_endpoint", "https://login.example/token", &issuer).unwrap();
-        let issuer = Issuer::parse("http://localhost:8080/").unwrap();
+        let issuer = Issuer::parse("http://localhost:8080/", None).unwrap();
         endpoint("token_endpoint", "http://127.0.0.1/token", &issuer).unwrap();
     }
 }

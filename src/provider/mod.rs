@@ -5,12 +5,14 @@ mod id_token;
 mod issuer;
 mod keys;
 mod metadata;
+mod organization;
 
 pub use claims::Claims;
 pub use id_token::IdToken;
-pub(crate) use id_token::{Expected, Flow, Organization};
-pub(crate) use issuer::Issuer;
+pub(crate) use id_token::{Expected, Flow};
+pub(crate) use issuer::{Issuer, IssuerAlias};
 pub(crate) use metadata::Metadata;
+pub(crate) use organization::Organization;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,9 +37,9 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// `domain` may be nonsense: that is said when the provider is first needed.
-    pub(crate) fn new(domain: &str, transport: Arc<Transport>, clock: Clock) -> Self {
+    pub(crate) fn new(domain: &str, alias: Option<IssuerAlias>, transport: Arc<Transport>, clock: Clock) -> Self {
         let keys = Keys::new(Arc::clone(&transport), clock.clone());
-        Self { issuer: Issuer::parse(domain), transport, clock, metadata: Cached::new(), keys }
+        Self { issuer: Issuer::parse(domain, alias), transport, clock, metadata: Cached::new(), keys }
     }
 
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>> {

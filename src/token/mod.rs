@@ -84,6 +84,7 @@ async fn verify_id_token(
 ) -> Result<IdToken> {
     let expected = Expected {
         issuer: &metadata.issuer,
+        issuer_alias: metadata.issuer_alias.as_ref(),
         jwks_uri: &metadata.jwks_uri,
         algorithms: metadata.id_token_algorithms.as_deref(),
         client_id: application.client_id(),

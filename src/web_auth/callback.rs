@@ -60,6 +60,7 @@ impl<'a> Callback<'a> {
         }
         if let Some(issuer) = &self.issuer
             && *issuer.decoded != *login.issuer
+            && !metadata.issuer_alias.as_ref().is_some_and(|alias| alias.may_be(&issuer.decoded))
         {
             return Err(refused("its iss is another issuer than the one that was asked"));
         }

@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 #![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
 
+mod accepted_issuer;
 mod allocations;
 mod altered_login;
 mod announcement;
