@@ -6,6 +6,7 @@ use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Request, Response};
 
 use crate::authorized_client::authorize::Authorizer;
+use crate::authorized_client::caller::Caller;
 use crate::authorized_client::clients::Clients;
 use crate::authorized_client::origins::Origins;
 use crate::authorized_client::presentation::Presentation;
@@ -56,7 +57,7 @@ use crate::token_source::TokenSource;
 /// A clone shares connections, the token source, and the knowledge of what was refused.
 #[derive(Clone)]
 pub struct AuthorizedClient {
-    authorizer: Arc<Authorizer>,
+    pub(super) caller: Arc<Caller>,
 }
 
 impl AuthorizedClient {
@@ -105,13 +106,11 @@ impl AuthorizedClient {
     fn with_clients(clients: Clients, source: impl TokenSource) -> Self {
         let authorizer = Authorizer {
             source: Arc::new(source),
-            clients: Arc::new(clients),
             origins: Origins::default(),
             presentation: Presentation::default(),
-            header_is_free: OnceLock::new(),
             renewals: Arc::new(Renewals::default()),
         };
-        Self { authorizer: Arc::new(authorizer) }
+        Self { caller: Arc::new(Caller::new(authorizer, clients)) }
     }
 
     /// What relative URLs are joined to, as to a directory: `messages` on `https://api.acme.com/v1` is
@@ -121,7 +120,7 @@ impl AuthorizedClient {
     /// # Errors
     /// `Configuration` when it is no absolute URL to which a token may go, or has a query or fragment.
     pub fn base_url(mut self, url: impl AsRef<str>) -> Result<Self> {
-        self.unshared().origins.set_base(url.as_ref())?;
+        self.unshared().authorizer.origins.set_base(url.as_ref())?;
         Ok(self)
     }
 
@@ -130,7 +129,7 @@ impl AuthorizedClient {
     /// # Errors
     /// `Configuration` when it is no origin to which a token may go, or more than an origin.
     pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Result<Self> {
-        self.unshared().origins.name(origin.as_ref())?;
+        self.unshared().authorizer.origins.name(origin.as_ref())?;
         Ok(self)
     }
 
@@ -140,7 +139,7 @@ impl AuthorizedClient {
     /// # Errors
     /// `Configuration` when it is not one word of visible ASCII.
     pub fn scheme(mut self, scheme: impl Into<String>) -> Result<Self> {
-        self.unshared().presentation.set_scheme(scheme.into())?;
+        self.unshared().authorizer.presentation.set_scheme(scheme.into())?;
         Ok(self)
     }
 
@@ -148,14 +147,14 @@ impl AuthorizedClient {
     /// [`scheme`](Self::scheme) it holds the token alone.
     #[must_use]
     pub fn header(mut self, name: HeaderName) -> Self {
-        let authorizer = self.unshared();
-        authorizer.presentation.set_header(name);
-        authorizer.header_is_free = OnceLock::new();
+        let caller = self.unshared();
+        caller.authorizer.presentation.set_header(name);
+        caller.header_is_free = OnceLock::new();
         self
     }
 
-    fn unshared(&mut self) -> &mut Authorizer {
-        Arc::make_mut(&mut self.authorizer)
+    fn unshared(&mut self) -> &mut Caller {
+        Arc::make_mut(&mut self.caller)
     }
 
     /// A GET request.
@@ -191,7 +190,7 @@ impl AuthorizedClient {
     /// A request to an absolute URL, or one relative to [`base_url`](Self::base_url). What is wrong with the URL
     /// surfaces when the request is built or sent.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
-        RequestBuilder::new(&self.authorizer, method, url.as_ref())
+        RequestBuilder::new(&self.caller, method, url.as_ref())
     }
 
     /// Sends a request with a token.
@@ -207,8 +206,8 @@ impl AuthorizedClient {
     /// # Cancel safety
     /// Dropping the future abandons the request, as with reqwest. What becomes of a renewal is the token source's affair.
     pub fn execute(&self, request: Request) -> impl Future<Output = Result<Response>> + Send + use<> {
-        let authorizer = Arc::clone(&self.authorizer);
-        async move { authorizer.call(request).await }
+        let caller = Arc::clone(&self.caller);
+        async move { caller.call(request).await }
     }
 
     /// The reqwest client behind, for requests without a token. It follows no redirects, unless it was given to [`wrap`](Self::wrap).
@@ -217,7 +216,7 @@ impl AuthorizedClient {
     /// When the builder given to [`from_builder`](Self::from_builder) holds a setting that cannot work; a request says so in an error.
     #[must_use]
     pub fn inner(&self) -> &reqwest::Client {
-        self.authorizer.client().expect("the HTTP client's settings can work")
+        self.caller.client().expect("the HTTP client's settings can work")
     }
 }
 
@@ -225,8 +224,8 @@ impl AuthorizedClient {
 impl fmt::Debug for AuthorizedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizedClient")
-            .field("origins", &self.authorizer.origins)
-            .field("presentation", &self.authorizer.presentation)
+            .field("origins", &self.caller.authorizer.origins)
+            .field("presentation", &self.caller.authorizer.presentation)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! Calls to an API with a token on every request.
 
 mod authorize;
+mod caller;
 mod challenge;
 pub(crate) mod client;
 mod clients;

@@ -7,7 +7,7 @@ use reqwest::{Body, Request, Response};
 #[cfg(any(feature = "form", feature = "json", feature = "query"))]
 use serde::Serialize;
 
-use super::authorize::Authorizer;
+use super::caller::Caller;
 use crate::error::{Error, Result};
 
 /// A request that will carry a token; made by [`AuthorizedClient::get`](crate::AuthorizedClient::get) and its siblings.
@@ -16,14 +16,14 @@ use crate::error::{Error, Result};
 /// is for the client to say.
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
-    authorizer: Arc<Authorizer>,
+    caller: Arc<Caller>,
     request: Result<Request>,
 }
 
 impl RequestBuilder {
-    pub(super) fn new(authorizer: &Arc<Authorizer>, method: Method, url: &str) -> Self {
-        let request = authorizer.origins.resolve(url).map(|url| Request::new(method, url));
-        Self { authorizer: Arc::clone(authorizer), request }
+    pub(super) fn new(caller: &Arc<Caller>, method: Method, url: &str) -> Self {
+        let request = caller.authorizer.origins.resolve(url).map(|url| Request::new(method, url));
+        Self { caller: Arc::clone(caller), request }
     }
 
     /// Adds a header, beside others of the same name.
@@ -92,7 +92,7 @@ impl RequestBuilder {
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
         let request = self.request.as_ref().ok()?.try_clone()?;
-        Some(Self { authorizer: Arc::clone(&self.authorizer), request: Ok(request) })
+        Some(Self { caller: Arc::clone(&self.caller), request: Ok(request) })
     }
 
     /// The request, without a token: it gets one in [`AuthorizedClient::execute`](crate::AuthorizedClient::execute).
@@ -112,17 +112,17 @@ impl RequestBuilder {
     /// # Cancel safety
     /// Dropping the future abandons the request, as with reqwest. What becomes of a renewal is the token source's affair.
     pub async fn send(self) -> Result<Response> {
-        self.authorizer.call(self.request?).await
+        self.caller.call(self.request?).await
     }
 
     /// By reqwest's own builder, so that nothing differs from it.
     fn edit(self, edit: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
-        let Self { authorizer, request } = self;
+        let Self { caller, request } = self;
         let request = request.and_then(|request| {
-            let builder = reqwest::RequestBuilder::from_parts(authorizer.client()?.clone(), request);
+            let builder = reqwest::RequestBuilder::from_parts(caller.client()?.clone(), request);
             edit(builder).build().map_err(|error| Error::network("the call to the API", error))
         });
-        Self { authorizer, request }
+        Self { caller, request }
     }
 }
 
