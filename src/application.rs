@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client_auth::ClientAuth;
+use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::provider::{IssuerAlias, Provider};
 use crate::secret::Secret;

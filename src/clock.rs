@@ -50,7 +50,6 @@ impl Timestamp {
         self.0
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }

@@ -1,13 +1,16 @@
-use http::Method;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::application::Application;
+use crate::client_auth::method::Addressee;
 use crate::error::{Error, ErrorKind, Result, ServerError, is_transient};
 use crate::form::{Form, leaks_into, repeats};
 use crate::json::{self, MemberNames};
+use crate::provider::Metadata;
 use crate::transport::Reply;
 
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
@@ -21,23 +24,43 @@ pub(crate) async fn post_hiding(
     application: &Application,
     context: &'static str,
     url: &Url,
-    mut form: Form,
+    form: Form,
     hidden: &[&str],
 ) -> Result<Reply> {
+    let metadata = application.provider().metadata().await?;
     let (client_auth, client_id) = (application.auth(), application.client_id());
-    let mut request = reqwest::Request::new(Method::POST, url.clone());
-    client_auth.authenticate(client_id, &mut form, request.headers_mut())?;
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    let form = form.into_bytes();
-    *request.body_mut() = Some(form.clone().into());
+    let (request, form) = authenticated(application, &metadata, url, form)?;
     let reply = application.provider().transport().send(context, request).await?;
     let leaks = |text: &str| {
         leaks_into(&form, text) || client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret))
     };
-    match refusal(&reply, context, application, leaks) {
-        Some(error) => Err(error),
-        None => Ok(reply),
+    let Some(error) = refusal(&reply, context, application, leaks) else { return Ok(reply) };
+    // RFC 6749, section 5.2; Auth0 says access_denied.
+    let is_stranger =
+        reply.status == StatusCode::UNAUTHORIZED || error.server_error().is_some_and(|server| server.code() == "invalid_client");
+    if !is_stranger {
+        return Err(error);
     }
+    let advice = client_auth.advice(metadata.client_auth_methods.as_deref(), metadata.client_auth_algorithms.as_deref());
+    Err(error.with_advice(&advice))
+}
+
+/// One attempt, and the form as it is sent with it. An assertion in it is good for no other.
+fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut form: Form) -> Result<(reqwest::Request, Bytes)> {
+    let client_auth = application.auth();
+    let url = if client_auth.is_mutual_tls() { metadata.for_mutual_tls(url) } else { url };
+    let mut request = reqwest::Request::new(Method::POST, url.clone());
+    let to = Addressee {
+        client_id: application.client_id(),
+        issuer: &metadata.issuer,
+        algorithms: metadata.client_auth_algorithms.as_deref(),
+        now: application.time().now(),
+    };
+    client_auth.authenticate(&to, &mut form, request.headers_mut())?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    let form = form.into_bytes();
+    *request.body_mut() = Some(form.clone().into());
+    Ok((request, form))
 }
 
 /// What stands in an error of any of the five forms that Auth0 uses, and in RFC 6749, section 5.2.

@@ -143,6 +143,14 @@ impl Error {
         self
     }
 
+    /// What to do about it, after what it is.
+    #[must_use]
+    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
+        let inner = self.unshared();
+        inner.message = format!("{}; {advice}", inner.message).into();
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         self.unshared().retry_after = delay;

@@ -3,6 +3,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 /// A form on its way to the provider: what it holds is wiped, also when it grows.
+#[derive(Clone)]
 pub(crate) struct Form(Zeroizing<String>);
 
 impl Form {

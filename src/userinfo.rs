@@ -28,6 +28,7 @@ impl Application {
         let metadata = self.provider().metadata().await?;
         self.owns(credentials, &metadata.issuer)?;
         let url = metadata.required(metadata.userinfo_endpoint.as_ref(), "userinfo endpoint")?;
+        let url = if self.auth().is_mutual_tls() { metadata.for_mutual_tls(url) } else { url };
         let mut request = reqwest::Request::new(Method::GET, url.clone());
         request.headers_mut().insert(AUTHORIZATION, credentials.access_token().header_value().clone());
         let reply = self.provider().transport().send(CONTEXT, request).await?;

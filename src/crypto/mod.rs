@@ -1,11 +1,9 @@
 //! The only module that knows the cryptographic library.
 
 mod sealing;
-#[cfg(feature = "testing")]
 mod signing;
 pub(crate) use sealing::Cipher;
-#[cfg(feature = "testing")]
-pub(crate) use signing::{PublicParts, SigningKey};
+pub(crate) use signing::{PublicParts, RsaNumbers, SigningKey};
 
 use std::sync::OnceLock;
 

@@ -74,7 +74,7 @@ fn a_signature_is_of_one_length_and_one_encoding() {
             crate::crypto::PublicParts::Okp { x } => VerifyingKey::ed25519(&x).unwrap(),
             crate::crypto::PublicParts::Rsa { .. } => unreachable!("none of them is RSA"),
         };
-        let good = pair.sign(b"hallpass").unwrap();
+        let good = pair.sign(algorithm, b"hallpass").unwrap();
         assert!(key.verify(algorithm, b"hallpass", &good));
         let (r, s) = good.split_at(good.len() / 2);
         let zeros = vec![0; r.len()];

@@ -27,6 +27,11 @@ pub(crate) struct Metadata {
     pub(crate) end_session_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
+    /// How applications may authenticate, and by what an assertion of theirs may be signed.
+    pub(crate) client_auth_methods: Option<Vec<String>>,
+    pub(crate) client_auth_algorithms: Option<Vec<String>>,
+    /// Where a certificate is asked for in place of the address at which none is.
+    mutual_tls: Vec<(Url, Url)>,
     pub(crate) speaks_auth0: bool,
 }
 
@@ -51,6 +56,10 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     /// RFC 8705, section 5: other addresses of endpoints, under the endpoints' names.
     #[serde(default)]
     mtls_endpoint_aliases: Option<HashMap<String, Value>>,
@@ -85,9 +94,7 @@ impl Metadata {
                 "the provider does not support PKCE with S256, which every login here uses",
             ));
         }
-        for (name, alias) in document.mtls_endpoint_aliases.iter().flatten().filter(|(name, _)| name.ends_with("_endpoint")) {
-            endpoint(&format!("alias of {} for mutual TLS", excerpt(name)), alias.as_str().unwrap_or_default(), issuer)?;
-        }
+        let mutual_tls = document.mutual_tls(issuer)?;
         Ok(Self {
             authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint, issuer)?,
             token_endpoint: endpoint("token_endpoint", &document.token_endpoint, issuer)?,
@@ -102,10 +109,44 @@ impl Metadata {
             end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             id_token_algorithms: document.id_token_signing_alg_values_supported,
+            client_auth_methods: document.token_endpoint_auth_methods_supported,
+            client_auth_algorithms: document.token_endpoint_auth_signing_alg_values_supported,
+            mutual_tls,
             speaks_auth0: issuer.is_auth0_domain() || document.mfa_challenge_endpoint.is_some(),
             issuer: document.issuer.into(),
             issuer_alias: issuer.alias().cloned(),
         })
+    }
+
+    /// Where to go with a certificate (RFC 8705, section 5): "a client that is intending to do mutual TLS […] when making a request
+    /// directly to the authorization server MUST use the alias URL of the endpoint within the mtls_endpoint_aliases, when present".
+    pub(crate) fn for_mutual_tls<'a>(&'a self, endpoint: &'a Url) -> &'a Url {
+        self.mutual_tls.iter().find(|(url, _)| url == endpoint).map_or(endpoint, |(_, alias)| alias)
+    }
+}
+
+impl Document {
+    fn mutual_tls(&self, issuer: &Issuer) -> Result<Vec<(Url, Url)>> {
+        let mut aliases = Vec::new();
+        for (name, alias) in self.mtls_endpoint_aliases.iter().flatten().filter(|(name, _)| name.ends_with("_endpoint")) {
+            let alias =
+                endpoint(&format!("alias of {} for mutual TLS", excerpt(name)), alias.as_str().unwrap_or_default(), issuer)?;
+            if let Some(url) = self.endpoint(name).and_then(|url| Url::parse(url).ok()) {
+                aliases.push((url, alias));
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// What an application asks directly, by its name.
+    fn endpoint(&self, name: &str) -> Option<&str> {
+        match name {
+            "token_endpoint" => Some(&self.token_endpoint),
+            "userinfo_endpoint" => self.userinfo_endpoint.as_deref(),
+            "revocation_endpoint" => self.revocation_endpoint.as_deref(),
+            "device_authorization_endpoint" => self.device_authorization_endpoint.as_deref(),
+            _ => None,
+        }
     }
 }
 

@@ -23,18 +23,30 @@ pub struct TestClient {
     pub(super) id: String,
     pub(super) secret: Option<String>,
     pub(super) key: Option<Value>,
+    method: Option<ClientMethod>,
     callbacks: Vec<String>,
     logout_urls: Vec<String>,
+}
+
+/// How an application authenticates (OpenID Connect Core 1.0, section 9; RFC 8705, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientMethod {
+    None,
+    SecretBasic,
+    SecretPost,
+    SecretJwt,
+    PrivateKeyJwt,
+    Tls,
 }
 
 impl TestClient {
     /// One without a secret: PKCE is demanded of it.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: None, key: None, callbacks: Vec::new(), logout_urls: Vec::new() }
+        Self { id: id.into(), secret: None, key: None, method: None, callbacks: Vec::new(), logout_urls: Vec::new() }
     }
 
-    /// One that authenticates with a secret, by HTTP Basic or in the form, and may ask for tokens of its own.
+    /// One that authenticates with a secret (by HTTP Basic, in the form, or by an assertion), and may ask for tokens of its own.
     #[must_use]
     pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { secret: Some(secret.into()), ..Self::public(id) }
@@ -47,6 +59,23 @@ impl TestClient {
     #[must_use]
     pub fn signing(id: impl Into<String>, public_jwk: impl Serialize) -> Self {
         Self { key: Some(to_value(public_jwk)), ..Self::public(id) }
+    }
+
+    /// One that authenticates with a certificate. The provider speaks no TLS and sees none: it takes the application's word for it.
+    #[must_use]
+    pub fn certified(id: impl Into<String>) -> Self {
+        Self { method: Some(ClientMethod::Tls), ..Self::public(id) }
+    }
+
+    /// Only in this way: `client_secret_basic`, `client_secret_post`, `client_secret_jwt` …, as at a provider that is strict about it.
+    ///
+    /// # Panics
+    /// When there is no such way.
+    #[must_use]
+    pub fn auth_method(mut self, name: &str) -> Self {
+        let known = ClientMethod::ALL.into_iter().find(|(known, _)| *known == name);
+        self.method = Some(known.expect("the test names client_secret_basic, private_key_jwt and so on").1);
+        self
     }
 
     /// A callback URL more, compared exactly. On loopback `/callback`, with any port and query, is allowed without it.
@@ -75,7 +104,19 @@ impl TestClient {
     }
 
     pub(super) fn is_confidential(&self) -> bool {
-        self.secret.is_some() || self.key.is_some()
+        self.secret.is_some() || self.key.is_some() || self.method == Some(ClientMethod::Tls)
+    }
+
+    pub(super) fn may_use(&self, method: ClientMethod) -> bool {
+        match self.method {
+            Some(only) => only == method,
+            None => match method {
+                ClientMethod::None => !self.is_confidential(),
+                ClientMethod::SecretBasic | ClientMethod::SecretPost | ClientMethod::SecretJwt => self.secret.is_some(),
+                ClientMethod::PrivateKeyJwt => self.key.is_some(),
+                ClientMethod::Tls => false,
+            },
+        }
     }
 
     pub(super) fn allows_callback(&self, url: &str) -> bool {
@@ -86,6 +127,18 @@ impl TestClient {
     pub(super) fn allows_logout(&self, url: &str) -> bool {
         self.logout_urls.iter().any(|registered| registered == url) || loopback(url).is_some()
     }
+}
+
+impl ClientMethod {
+    pub(super) const ALL: [(&'static str, Self); 7] = [
+        ("none", Self::None),
+        ("client_secret_basic", Self::SecretBasic),
+        ("client_secret_post", Self::SecretPost),
+        ("client_secret_jwt", Self::SecretJwt),
+        ("private_key_jwt", Self::PrivateKeyJwt),
+        ("tls_client_auth", Self::Tls),
+        ("self_signed_tls_client_auth", Self::Tls),
+    ];
 }
 
 /// RFC 8252, section 7.3: "The authorization server MUST allow any port to be specified at the time of the request for

@@ -5,13 +5,14 @@ use http::{Response, StatusCode};
 use url::form_urlencoded;
 
 use super::answer;
-use super::client::TestClient;
+use super::client::{ClientMethod, TestClient};
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
 use crate::crypto;
 
 impl Tenant {
-    /// Which application asks, once it has shown its secret (by HTTP Basic or in the form, and not by both) or signed for itself.
+    /// Which application asks, once it has shown its secret (by HTTP Basic or in the form, and not by both) or signed an
+    /// assertion.
     pub(super) fn authenticate(&self, request: &SeenRequest) -> Result<&TestClient, Box<Response<Bytes>>> {
         let refused = || Box::new(answer::error(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized"));
         let form_id = request.field("client_id");
@@ -21,7 +22,7 @@ impl Tenant {
             return if form_id.is_none_or(|id| id == client.id) { Ok(client) } else { Err(refused()) };
         }
         let form_secret = request.field("client_secret");
-        let (id, secret) = match request.header("authorization") {
+        let (id, secret, method) = match request.header("authorization") {
             Some(_) if form_secret.is_some() => {
                 let description = "A client must not use more than one way to authenticate";
                 return Err(Box::new(answer::error(StatusCode::BAD_REQUEST, "invalid_request", description)));
@@ -31,14 +32,15 @@ impl Tenant {
                 if form_id.is_some_and(|form_id| form_id != id) {
                     return Err(refused());
                 }
-                (id, Some(secret))
+                (id, Some(secret), ClientMethod::SecretBasic)
             }
-            None => (form_id.unwrap_or_default(), form_secret),
+            None if form_secret.is_some() => (form_id.unwrap_or_default(), form_secret, ClientMethod::SecretPost),
+            None => (form_id.unwrap_or_default(), None, ClientMethod::None),
         };
         let client = self.client(&id).ok_or_else(refused)?;
         let right = match (&client.secret, &secret) {
-            (None, None) => !client.is_confidential(),
-            (Some(right), Some(secret)) => crypto::equal(right.as_bytes(), secret.as_bytes()),
+            (_, None) => client.may_use(ClientMethod::None) || client.may_use(ClientMethod::Tls),
+            (Some(right), Some(secret)) => client.may_use(method) && crypto::equal(right.as_bytes(), secret.as_bytes()),
             _ => false,
         };
         if right { Ok(client) } else { Err(refused()) }

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::crypto;
-
-use super::keys::base64url;
+use crate::jose::base64url;
 
 /// What an application asked for at `/authorize`, checked.
 #[derive(Debug, Clone, Default)]

@@ -1,10 +1,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::crypto::{Algorithm, PublicParts, SigningKey, VerifyingKey};
+use crate::error::Result;
+use crate::jose::PublicJwk;
 
 /// The provider's keys: those it signs with, those it only publishes any more, and what a test publishes beside them.
 pub(super) struct Keys(Mutex<State>);
@@ -98,34 +100,26 @@ impl State {
     fn make(&mut self, algorithm: Algorithm) -> Key {
         self.made += 1;
         let ready = if is_rsa(algorithm) { self.rsa.pop() } else { None };
-        let key = match ready {
-            // Making one takes a second in a debug build.
-            Some(der) => SigningKey::from_pkcs8(algorithm, der),
-            None => SigningKey::generate(algorithm),
-        };
-        let key = Arc::new(key.expect("a key of a known algorithm can be made"));
-        Key { id: format!("key-{}", self.made), algorithm, key }
+        // Making one takes a second in a debug build.
+        Key { id: format!("key-{}", self.made), algorithm, key: Arc::new(ready.map_or_else(|| generated(algorithm), known)) }
     }
 }
 
 impl Key {
     /// A key that no provider publishes, under the id of one that it does.
     pub(super) fn stranger(id: &str, algorithm: Algorithm) -> Self {
-        let key = if is_rsa(algorithm) { SigningKey::from_pkcs8(algorithm, STRANGER) } else { SigningKey::generate(algorithm) };
-        Self { id: id.to_owned(), algorithm, key: Arc::new(key.expect("a key of a known algorithm can be made")) }
+        let key = if is_rsa(algorithm) { known(STRANGER) } else { generated(algorithm) };
+        Self { id: id.to_owned(), algorithm, key: Arc::new(key) }
     }
 
     /// The public half (RFC 7517, section 4).
     pub(super) fn jwk(&self) -> Value {
-        let mut jwk = match self.key.public_parts().expect("only key pairs are published") {
-            PublicParts::Rsa { n, e } => json!({ "kty": "RSA", "n": base64url(&n), "e": base64url(&e) }),
-            PublicParts::Ec { curve, x, y } => json!({ "kty": "EC", "crv": curve, "x": base64url(&x), "y": base64url(&y) }),
-            PublicParts::Okp { x } => json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(&x) }),
-        };
-        jwk["kid"] = json!(self.id);
-        jwk["use"] = json!("sig");
-        jwk["alg"] = json!(self.algorithm.name());
-        jwk
+        let jwk = PublicJwk::of(&self.key).expect("only key pairs are published");
+        json!(jwk.for_signatures(Some(&self.id), Some(self.algorithm.name())))
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        self.key.sign(self.algorithm, message)
     }
 
     /// `SubjectPublicKeyInfo` of an RSA key (RFC 8017, appendix A.1).
@@ -145,6 +139,14 @@ impl Key {
         }
         pem + "-----END PUBLIC KEY-----\n"
     }
+}
+
+fn known(der: &[u8]) -> SigningKey {
+    SigningKey::from_der(der).expect("the keys of this folder are good")
+}
+
+fn generated(algorithm: Algorithm) -> SigningKey {
+    SigningKey::generate(algorithm).expect("a key of a known algorithm can be made")
 }
 
 fn is_rsa(algorithm: Algorithm) -> bool {
@@ -172,10 +174,6 @@ fn der_integer(magnitude: &[u8]) -> Vec<u8> {
     // A leading bit would make it negative.
     let zero: &[u8] = if magnitude.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
     der(0x02, &[zero, magnitude].concat())
-}
-
-pub(super) fn base64url(bytes: &[u8]) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// `AlgorithmIdentifier { rsaEncryption, NULL }`

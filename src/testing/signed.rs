@@ -1,88 +1,82 @@
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::client::TestClient;
+use super::client::{ClientMethod, TestClient};
 use super::tenant::Tenant;
 use crate::crypto::{Algorithm, VerifyingKey};
+use crate::jose::{CompactJws, Jwk};
+use crate::json;
 
-/// A JWT that was read and not yet checked.
-struct Jws<'a> {
-    message: &'a str,
-    algorithm: Algorithm,
-    header: Map<String, Value>,
-    claims: Map<String, Value>,
-    signature: Vec<u8>,
-}
-
-impl<'a> Jws<'a> {
-    fn read(token: &'a str) -> Option<Self> {
-        let (message, signature) = token.rsplit_once('.')?;
-        let (header, payload) = message.split_once('.')?;
-        let (header, claims) = (object(header)?, object(payload)?);
-        let algorithm = Algorithm::from_name(text(&header, "alg")?)?;
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-        Some(Self { message, algorithm, header, claims, signature })
-    }
-
-    fn is_signed_by(&self, key: &VerifyingKey) -> bool {
-        key.verify(self.algorithm, self.message.as_bytes(), &self.signature)
-    }
-}
+type Claims = Map<String, Value>;
 
 impl Tenant {
     /// The claims of a JWT that this provider signed; nothing is said of its expiry.
-    pub(super) fn signed_claims(&self, token: &str) -> Option<Map<String, Value>> {
-        let jws = Jws::read(token)?;
+    pub(super) fn signed_claims(&self, token: &str) -> Option<Claims> {
+        let (jws, claims) = read(token)?;
         let key = if jws.algorithm == Algorithm::Hs256 {
-            let client = self.client(text(&jws.claims, "aud")?)?;
+            let client = self.client(text(&claims, "aud")?)?;
             VerifyingKey::shared_secret(client.secret.as_ref()?.as_bytes())
         } else {
-            let (own, key) = self.keys.verifying(text(&jws.header, "kid")?)?;
+            let (own, key) = self.keys.verifying(jws.kid.as_deref()?)?;
             if own != jws.algorithm {
                 return None;
             }
             key
         };
-        let good = jws.is_signed_by(&key) && text(&jws.claims, "iss")? == self.issuer;
-        good.then_some(jws.claims)
+        let good = is_signed_by(&jws, &key) && text(&claims, "iss")? == self.issuer;
+        good.then_some(claims)
     }
 
     /// Who signed this assertion (RFC 7523, section 3); each is good once.
     pub(super) fn asserted_client(&self, assertion: &str) -> Option<&TestClient> {
-        let jws = Jws::read(assertion)?;
-        let id = text(&jws.claims, "sub")?;
+        let (jws, claims) = read(assertion)?;
+        let id = text(&claims, "sub")?;
         let client = self.client(id)?;
-        let key = verifying_key(client.key.as_ref()?, jws.algorithm)?;
-        let now = self.now().unix_seconds();
-        let expiry = jws.claims.get("exp")?.as_i64()?;
-        // Its audience is the issuer, since any other may be somebody else's (RFC 7523bis, section 3).
-        let good = jws.is_signed_by(&key)
-            && text(&jws.claims, "iss")? == id
-            && jws.claims.get("aud")? == &Value::from(self.issuer.as_str())
-            && (now..=now + LONGEST_LIFE).contains(&expiry)
-            && self.grants().assertions.insert(text(&jws.claims, "jti")?.to_owned());
+        let by_secret = jws.algorithm == Algorithm::Hs256;
+        if !client.may_use(if by_secret { ClientMethod::SecretJwt } else { ClientMethod::PrivateKeyJwt }) {
+            return None;
+        }
+        let key = match &client.key {
+            _ if by_secret => VerifyingKey::shared_secret(client.secret.as_ref()?.as_bytes()),
+            jwk => verifying_key(jwk.as_ref()?, jws.algorithm)?,
+        };
+        let good = is_signed_by(&jws, &key) && text(&claims, "iss")? == id && self.takes_once(&claims);
         good.then_some(client)
+    }
+
+    /// Whether an assertion is addressed to this provider alone, short-lived and new.
+    pub(super) fn takes_once(&self, claims: &Claims) -> bool {
+        let time = |name: &str| claims.get(name).map(|value| value.as_i64().unwrap_or(i64::MAX));
+        let (Some(expiry), Some(id)) = (time("exp"), text(claims, "jti")) else { return false };
+        let now = self.now().unix_seconds();
+        // Its audience is the issuer, since any other may be somebody else's (RFC 7523bis, section 3).
+        claims.get("aud") == Some(&Value::from(self.issuer.as_str()))
+            && (now + 1..=now + LONGEST_LIFE).contains(&expiry)
+            && time("iat").is_none_or(|issued| issued <= now)
+            && !id.is_empty()
+            && self.grants().assertions.insert(id.to_owned())
     }
 }
 
-fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
-    let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok();
-    let key = match jwk.get("kty")?.as_str()? {
-        "RSA" => VerifyingKey::rsa(&bytes("n")?, &bytes("e")?),
-        "EC" => VerifyingKey::elliptic(algorithm, &bytes("x")?, &bytes("y")?),
-        "OKP" => VerifyingKey::ed25519(&bytes("x")?),
-        _ => return None,
-    };
-    key.ok().filter(|key| key.fits(algorithm))
+/// A JWT that is not checked yet.
+pub(super) fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
+    // Whether its type is that of an access token or of any other JWT is of no matter here.
+    let jws = ["JWT", "at+jwt"].into_iter().find_map(|typ| CompactJws::parse(token, typ).ok())?;
+    let claims = serde_json::from_slice(&jws.payload).ok()?;
+    Some((jws, claims))
 }
 
-fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn is_signed_by(jws: &CompactJws<'_>, key: &VerifyingKey) -> bool {
+    key.verify(jws.algorithm, jws.signing_input, &jws.signature)
+}
+
+pub(super) fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
+    let text = jwk.to_string();
+    let (key, limited_to) = json::object::<Jwk<'_>>(text.as_bytes()).ok()?.verifying_key().ok()?;
+    (key.fits(algorithm) && limited_to.is_none_or(|own| own == algorithm)).then_some(key)
+}
+
+pub(super) fn text<'a>(object: &'a Claims, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str()
-}
-
-fn object(part: &str) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
 /// In seconds.

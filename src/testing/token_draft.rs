@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::edit::to_value;
-use super::keys::{Key, Keys, base64url};
+use super::keys::{Key, Keys};
 use crate::crypto::{Algorithm, SigningKey};
+use crate::jose::{base64url, compact};
 
 /// An ID token before it is sent: what it says, what signs it, and what is sent in its place.
 ///
@@ -190,15 +191,12 @@ impl TokenDraft {
         {
             header.insert("kid".to_owned(), key.id.clone().into());
         }
-        let message = format!("{}.{}", base64url(&self.header.bytes()), base64url(&self.payload.bytes()));
-        let mut signature = match key {
-            Some(key) => key.key.sign(message.as_bytes()).expect("the provider's own keys sign"),
-            None => Vec::new(),
-        };
-        if let Some(alter) = self.on_signature {
-            signature = alter(signature);
-        }
-        let token = format!("{message}.{}", base64url(&signature));
+        let on_signature = self.on_signature;
+        let token = compact(&self.header.bytes(), &self.payload.bytes(), |message| {
+            let signature = key.map_or_else(|| Ok(Vec::new()), |key| key.sign(message))?;
+            Ok(on_signature.map_or_else(|| signature.clone(), |alter| alter(signature.clone())))
+        });
+        let token = token.expect("the provider's own keys sign");
         match self.on_sent {
             Some(alter) => alter(token),
             None => token,

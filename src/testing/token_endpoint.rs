@@ -6,10 +6,10 @@ use super::answer;
 use super::authorize::repeated;
 use super::client::TestClient;
 use super::grants::{Grant, Issued, Verdict};
-use super::keys::base64url;
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
 use crate::crypto;
+use crate::jose::base64url;
 
 /// What a grant comes to: an answer, or an error.
 type Outcome = Result<Value, (StatusCode, &'static str, &'static str)>;

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use super::grants::{Grant, Issued, unguessable};
-use super::keys::base64url;
 use super::tenant::Tenant;
 use super::token_draft::TokenDraft;
 use crate::crypto::Algorithm;
+use crate::jose::{self, Header};
 
 impl Tenant {
     /// A JWT for an API (RFC 9068), or something opaque where none was named.
@@ -39,10 +39,8 @@ impl Tenant {
             "scope": issued.scope,
         });
         let key = self.keys.signing(Algorithm::Rs256);
-        let header = json!({ "typ": "at+jwt", "alg": key.algorithm.name(), "kid": key.id });
-        let message = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
-        let signature = key.key.sign(message.as_bytes()).expect("the provider's own keys sign");
-        format!("{message}.{}", base64url(&signature))
+        let header = Header { typ: "at+jwt", kid: Some(&key.id), jwk: None };
+        jose::sign(&key.key, key.algorithm, &header, &claims).expect("the provider's own keys sign")
     }
 
     /// OpenID Connect Core 1.0, section 2; altered where a test wants it.

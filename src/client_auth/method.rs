@@ -1,0 +1,232 @@
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use zeroize::Zeroizing;
+
+use crate::client_auth::assertion::{Assertion, JWT_BEARER};
+use crate::client_auth::private_key::PrivateKey;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::form::{Form, repeats};
+use crate::secret::Secret;
+
+/// How the application proves to the provider that it is itself. Programs that people install have nothing to prove
+/// it with: for them [`none`](Self::none), the default, is right, and PKCE protects the login.
+///
+/// The same method serves every endpoint: tokens, revocation, introspection, pushed requests, devices.
+#[derive(Debug, Clone, Default)]
+pub struct ClientAuth(Method);
+
+#[derive(Debug, Clone, Default)]
+enum Method {
+    #[default]
+    None,
+    SecretBasic(Secret),
+    SecretPost(Secret),
+    SecretJwt(Secret),
+    PrivateKeyJwt(PrivateKey),
+    Tls,
+    SelfSignedTls,
+}
+
+/// Whom a request is for, and when.
+pub(crate) struct Addressee<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) issuer: &'a str,
+    /// By what it verifies assertions, if it says so.
+    pub(crate) algorithms: Option<&'a [String]>,
+    pub(crate) now: Timestamp,
+}
+
+impl ClientAuth {
+    /// A public application: a command-line, desktop or mobile program.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Method::None)
+    }
+
+    /// A secret in the `Authorization` header (RFC 6749, section 2.3.1).
+    pub fn client_secret_basic(secret: impl Into<Secret>) -> Self {
+        Self(Method::SecretBasic(secret.into()))
+    }
+
+    /// A secret in the form, which is how Auth0 registers web applications at first (RFC 6749, section 2.3.1).
+    pub fn client_secret_post(secret: impl Into<Secret>) -> Self {
+        Self(Method::SecretPost(secret.into()))
+    }
+
+    /// A short-lived assertion signed with the secret by HS256: the secret itself stays here (OpenID Connect Core 1.0, section 9).
+    /// The secret has at least 32 bytes.
+    pub fn client_secret_jwt(secret: impl Into<Secret>) -> Self {
+        Self(Method::SecretJwt(secret.into()))
+    }
+
+    /// A short-lived assertion signed with a private key, of which the provider knows the public half (RFC 7523, section 2.2).
+    ///
+    /// ```
+    /// # async fn example() -> hallpass::Result<()> {
+    /// use hallpass::client_auth::PrivateKey;
+    /// use hallpass::testing::{TestClient, TestProvider};
+    /// use hallpass::{Application, ClientAuth};
+    ///
+    /// let key = PrivateKey::generate("ES256")?; // else PrivateKey::from_pem or from_jwk
+    /// let provider = TestProvider::builder().client(TestClient::signing("service", key.public_jwk())).start().await;
+    /// let service = Application::new(provider.issuer(), "service").client_auth(ClientAuth::private_key_jwt(key));
+    /// let token = service.client_credentials().audience("https://api.acme.com").token().await?;
+    /// assert!(token.expires_at().is_some());
+    /// # Ok(()) }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    #[must_use]
+    pub fn private_key_jwt(key: PrivateKey) -> Self {
+        Self(Method::PrivateKeyJwt(key))
+    }
+
+    /// A client certificate that an authority known to the provider has signed (RFC 8705, section 2.1). The certificate comes with
+    /// [`Application::http_client`](crate::Application::http_client), as `reqwest::Client::builder().identity(…)`; requests go to the
+    /// addresses that the provider keeps for mutual TLS, if it has such.
+    ///
+    /// Tokens that the provider binds to the certificate are good only on connections that show it: build the client for the API
+    /// of the same identity, by [`AuthorizedClient::from_builder`](crate::AuthorizedClient::from_builder). A public application whose
+    /// tokens are to be bound uses this too.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hallpass::{Application, AuthorizedClient, ClientAuth};
+    ///
+    /// let identity = reqwest::Identity::from_pem(&std::fs::read("certificate-and-key.pem")?)?;
+    /// let service = Application::new("login.example.com", "service")
+    ///     .client_auth(ClientAuth::tls_client_auth())
+    ///     .http_client(reqwest::Client::builder().identity(identity.clone()));
+    /// let token = service.client_credentials().scope("read:messages");
+    /// let client = AuthorizedClient::from_builder(reqwest::Client::builder().identity(identity), token)?;
+    /// client.get("https://api.example.com/messages").send().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn tls_client_auth() -> Self {
+        Self(Method::Tls)
+    }
+
+    /// The same with a certificate that the application signed itself, and of which the provider knows the key (RFC 8705, section 2.2).
+    #[must_use]
+    pub fn self_signed_tls_client_auth() -> Self {
+        Self(Method::SelfSignedTls)
+    }
+
+    /// To be called for every attempt: an assertion is good for one.
+    pub(crate) fn authenticate(&self, to: &Addressee<'_>, form: &mut Form, headers: &mut HeaderMap) -> Result<()> {
+        let client_id = to.client_id;
+        let assertion = || Assertion::new(client_id, to.issuer, to.now);
+        match &self.0 {
+            // RFC 8705, section 2: the certificate says who it is, and "client_id" for whom it speaks.
+            Method::None | Method::Tls | Method::SelfSignedTls => form.push("client_id", client_id),
+            Method::SecretJwt(secret) => push_assertion(form, client_id, &assertion()?.signed_with(secret)?),
+            Method::PrivateKeyJwt(key) => push_assertion(form, client_id, &assertion()?.signed_by(key, to.algorithms)?),
+            Method::SecretBasic(secret) => {
+                headers.insert(AUTHORIZATION, basic(client_id, secret));
+            }
+            Method::SecretPost(secret) => {
+                form.push("client_id", client_id);
+                form.push("client_secret", secret.expose());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a text repeats what the application proves itself by.
+    pub(crate) fn leaks_into(&self, client_id: &str, text: &str) -> bool {
+        match &self.0 {
+            // An assertion is part of the form.
+            Method::None | Method::PrivateKeyJwt(_) | Method::Tls | Method::SelfSignedTls => false,
+            Method::SecretBasic(secret) => repeats(text, secret.expose()) || repeats(text, &basic_pair(client_id, secret)),
+            Method::SecretPost(secret) | Method::SecretJwt(secret) => repeats(text, secret.expose()),
+        }
+    }
+
+    pub(crate) fn client_secret(&self) -> Option<&Secret> {
+        match &self.0 {
+            Method::None | Method::PrivateKeyJwt(_) | Method::Tls | Method::SelfSignedTls => None,
+            Method::SecretBasic(secret) | Method::SecretPost(secret) | Method::SecretJwt(secret) => Some(secret),
+        }
+    }
+
+    /// Whether requests go where the provider asks for a certificate.
+    pub(crate) fn is_mutual_tls(&self) -> bool {
+        matches!(self.0, Method::Tls | Method::SelfSignedTls)
+    }
+
+    /// What to look at when the provider does not believe that the application is itself.
+    pub(crate) fn advice(&self, methods: Option<&[String]>, algorithms: Option<&[String]>) -> String {
+        let (name, advice) = match &self.0 {
+            Method::None => ("none", "if it is registered with a secret or a key, set client_auth".to_owned()),
+            Method::SecretBasic(_) => ("client_secret_basic", "check the client id and the secret".to_owned()),
+            Method::SecretPost(_) => ("client_secret_post", "check the client id and the secret".to_owned()),
+            Method::SecretJwt(_) => ("client_secret_jwt", "check the client id, the secret and this machine's clock".to_owned()),
+            Method::PrivateKeyJwt(key) => {
+                let algorithm = key.algorithm_among(algorithms).name();
+                let advice = format!("check that the provider has its public key, for {algorithm}, and this machine's clock");
+                ("private_key_jwt", advice)
+            }
+            Method::Tls => ("tls_client_auth", CERTIFICATE.to_owned()),
+            Method::SelfSignedTls => ("self_signed_tls_client_auth", CERTIFICATE.to_owned()),
+        };
+        let listed = |methods: &&[String]| !methods.iter().any(|method| method == name);
+        // "none" is often missing where it serves.
+        let methods = methods.filter(listed).filter(|_| !matches!(self.0, Method::None));
+        let others = methods.map(|methods| {
+            let known = METHODS.into_iter().filter(|known| methods.iter().any(|method| method == known));
+            format!("; the provider's metadata names {} instead", known.collect::<Vec<_>>().join(", "))
+        });
+        format!("the application authenticated by {name}: {advice}{}", others.unwrap_or_default())
+    }
+}
+
+fn push_assertion(form: &mut Form, client_id: &str, assertion: &str) {
+    form.push("client_id", client_id);
+    form.push("client_assertion_type", JWT_BEARER);
+    form.push("client_assertion", assertion);
+}
+
+/// RFC 6749, section 2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded" encoding
+/// algorithm per Appendix B, and the encoded value is used as the username; the client password is encoded using the same".
+fn basic_pair(client_id: &str, secret: &Secret) -> Zeroizing<String> {
+    let mut pair = Zeroizing::new(String::with_capacity(3 * (client_id.len() + secret.expose().len()) + 1));
+    push_encoded(&mut pair, client_id);
+    pair.push(':');
+    push_encoded(&mut pair, secret.expose());
+    Zeroizing::new(STANDARD.encode(&*pair))
+}
+
+fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
+    let value = Zeroizing::new(format!("Basic {}", &*basic_pair(client_id, secret)));
+    // Of bytes that are wiped with the last clone of the header.
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).expect("base64 is visible ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// Appendix B in its strictest reading: everything but letters and digits is encoded, a space is a plus.
+fn push_encoded(encoded: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b' ' => encoded.push('+'),
+            byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
+            byte => write!(encoded, "%{byte:02X}").expect("a String takes everything"),
+        }
+    }
+}
+
+const CERTIFICATE: &str = "check that http_client brings the certificate it is registered with";
+const METHODS: [&str; 7] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+];

@@ -1,0 +1,8 @@
+//! How an application proves to the provider that it is itself: by a secret, a private key or a certificate.
+
+mod assertion;
+pub(crate) mod method;
+mod private_key;
+
+pub use crate::jose::PublicJwk;
+pub use private_key::PrivateKey;
