@@ -32,6 +32,8 @@
 //!
 //! Arrows between modules point only downward, and `.ci/layers` checks that.
 //!
+//! The [guide](docs) has a page for each kind of program, for other providers, and for what people run into.
+//!
 //! # Features
 //!
 //! | feature | default | what it brings |
@@ -57,6 +59,8 @@ mod clock;
 mod credentials;
 mod crypto;
 pub mod device;
+#[cfg(doc)]
+pub mod docs;
 mod endpoint;
 mod error;
 mod form;
