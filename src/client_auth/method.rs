@@ -174,14 +174,14 @@ impl ClientAuth {
             Method::Tls => ("tls_client_auth", CERTIFICATE.to_owned()),
             Method::SelfSignedTls => ("self_signed_tls_client_auth", CERTIFICATE.to_owned()),
         };
-        let listed = |methods: &&[String]| !methods.iter().any(|method| method == name);
+        let names = |known: &&str| methods.is_some_and(|methods| methods.iter().any(|method| method == known));
+        let others: Vec<_> = METHODS.into_iter().filter(names).collect();
         // "none" is often missing where it serves.
-        let methods = methods.filter(listed).filter(|_| !matches!(self.0, Method::None));
-        let others = methods.map(|methods| {
-            let known = METHODS.into_iter().filter(|known| methods.iter().any(|method| method == known));
-            format!("; the provider's metadata names {} instead", known.collect::<Vec<_>>().join(", "))
-        });
-        format!("the application authenticated by {name}: {advice}{}", others.unwrap_or_default())
+        if others.is_empty() || others.contains(&name) || matches!(self.0, Method::None) {
+            return format!("the application authenticated by {name}: {advice}");
+        }
+        let others = others.join(", ");
+        format!("the application authenticated by {name}: {advice}; the provider's metadata names {others} instead")
     }
 }
 

@@ -12,6 +12,7 @@ mod browser;
 mod callback;
 mod callback_text;
 mod cases;
+mod client_auth;
 mod client_credentials;
 mod counted_source;
 mod device;
