@@ -135,7 +135,7 @@ impl<'a, C: Carrier> Call<'a, C> {
         if !same_origin(self.asked(&answer), answer.url()) {
             return Err(Error::forbidden(
                 "the HTTP client followed a redirect to another origin, where the token may have gone along; \
-                 build it with AuthorizedClient::redirect_policy()",
+                 let it follow none, by AuthorizedClient::redirect_policy()",
             ));
         }
         Ok(answer)

@@ -5,10 +5,17 @@ mod caller;
 mod challenge;
 pub(crate) mod client;
 mod clients;
+#[cfg(feature = "tower")]
+mod layer;
 mod origins;
 mod presentation;
 mod redirect;
 mod renewal;
 mod repeat;
 mod request;
+#[cfg(feature = "tower")]
+mod service;
+
+#[cfg(feature = "tower")]
+pub use layer::AuthorizedService;
 pub use request::RequestBuilder;

@@ -71,7 +71,8 @@ impl Origins {
         !self.is_open() && self.iter().all(is_plain_loopback)
     }
 
-    fn is_open(&self) -> bool {
+    /// No origin is named: the caller's URL decides.
+    pub(super) fn is_open(&self) -> bool {
         self.base.is_none() && self.named.is_empty()
     }
 

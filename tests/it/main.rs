@@ -41,6 +41,7 @@ mod token_answer;
 mod token_lifetime;
 mod token_refusal;
 mod token_transport;
+mod tower_layer;
 mod two_halves;
 mod user_info;
 mod virtual_time;
