@@ -3,7 +3,9 @@
 //
 // env:
 //   PORT            default: a free one
-//   TLS_CERT,TLS_KEY,TLS_CA   PEM files: serve https and ask for (not require) a client certificate
+//   TLS_CERT,TLS_KEY,TLS_CA   PEM files: serve https; a second port, which the metadata names, asks for a client certificate
+//   TLS_CLIENT_CERT PEM file: the certificate of client "m2m-self-signed"
+//   CLIENT_JWKS     JSON file: the public keys of client "m2m-pkjwt"
 //   DPOP_NONCE=1    every DPoP proof must carry a server nonce (else only client "native-nonce" must)
 //   STRICT_RESOURCE=1  at the token endpoint `resource` must be repeated to get a JWT for it
 //                   (default: Auth0-like, the audience granted at /auth is used)
@@ -62,6 +64,9 @@ const clients = [
 ];
 if (clientJwks) clients.push({ client_id: 'm2m-pkjwt', ...M2M, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks });
 if (tls) {
+  const own = new crypto.X509Certificate(fs.readFileSync(env.TLS_CLIENT_CERT));
+  const key = { ...own.publicKey.export({ format: 'jwk' }), x5c: [own.raw.toString('base64')] };
+  clients.push({ client_id: 'm2m-self-signed', ...M2M, token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [key] }, tls_client_certificate_bound_access_tokens: true });
   clients.push({ client_id: 'm2m-mtls', ...M2M, token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=m2m-mtls', tls_client_certificate_bound_access_tokens: true });
   clients.push({ client_id: 'native-mtls', ...NATIVE, tls_client_certificate_bound_access_tokens: true });
 }
@@ -73,15 +78,23 @@ const APIS = {
 
 const audienceParam = (ctx) => ctx.oidc.params?.audience ?? ctx.oidc.body?.audience;
 // The issuer names the port, so the port comes first.
-const server = tls
-  ? https.createServer({ cert: fs.readFileSync(env.TLS_CERT), key: fs.readFileSync(env.TLS_KEY), ca: env.TLS_CA ? fs.readFileSync(env.TLS_CA) : undefined, requestCert: true, rejectUnauthorized: false })
-  : http.createServer();
-await new Promise((resolve) => { server.listen(PORT, HOST, resolve); });
-const ISSUER = `${tls ? 'https' : 'http'}://${HOST}:${server.address().port}`;
+const files = tls && { cert: fs.readFileSync(env.TLS_CERT), key: fs.readFileSync(env.TLS_KEY) };
+const listening = (server, port) => new Promise((resolve) => { server.listen(port, HOST, () => resolve(server.address().port)); });
+const server = tls ? https.createServer(files) : http.createServer();
+const ISSUER = `${tls ? 'https' : 'http'}://${HOST}:${await listening(server, PORT)}`;
+// Where a certificate is asked for: a door of its own, so that browsers do not ask people for one.
+const sideDoor = tls && https.createServer({ ...files, ca: fs.readFileSync(env.TLS_CA), requestCert: true, rejectUnauthorized: false });
+const SIDE = tls && `https://${HOST}:${await listening(sideDoor, 0)}`;
+const discovery = tls ? { mtls_endpoint_aliases: {
+  token_endpoint: `${SIDE}/token`, userinfo_endpoint: `${SIDE}/me`, revocation_endpoint: `${SIDE}/token/revocation`,
+  introspection_endpoint: `${SIDE}/token/introspection`, device_authorization_endpoint: `${SIDE}/device/auth`,
+  pushed_authorization_request_endpoint: `${SIDE}/request`, backchannel_authentication_endpoint: `${SIDE}/backchannel`,
+} } : {};
 
 const provider = new Provider(ISSUER, {
   jwks,
   clients,
+  discovery,
   cookies: { keys: ['peer-test-key'] },
   scopes: ['openid', 'offline_access', 'profile', 'email'],
   claims: { openid: ['sub'], profile: ['name', 'nickname', 'updated_at'], email: ['email', 'email_verified'] },
@@ -157,6 +170,8 @@ if (env.DEBUG_ERRORS) {
   }
 }
 
-server.on('request', provider.callback());
+const handler = provider.callback();
+server.on('request', handler);
+if (sideDoor) sideDoor.on('request', handler);
 console.log(`ready ${ISSUER}`);
 process.stdin.resume().on('end', () => process.exit(0));

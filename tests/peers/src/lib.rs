@@ -4,6 +4,7 @@
 //! Each runs as a child process on a free port of 127.0.0.1 and ends when its handle is dropped. A peer that does not
 //! start makes the test fail with what it printed; no test is ever skipped.
 
+mod authority;
 mod interrupted;
 mod mock_server;
 mod oidc_provider;
@@ -13,10 +14,11 @@ mod redis_server;
 mod replica;
 mod signal;
 
+pub use authority::{Authority, Certificate};
 pub use interrupted::{Interrupted, Moment};
 pub use mock_server::MockServer;
 pub use oidc_provider::OidcProvider;
 pub use person::{Person, PersonsBrowser};
-pub use redis_server::{Certificates, RedisServer};
+pub use redis_server::RedisServer;
 pub use replica::{Answer, Replica};
 pub use signal::Signal;

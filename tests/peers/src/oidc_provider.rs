@@ -1,5 +1,6 @@
 use std::process::Command;
 
+use crate::authority::{Authority, Certificate};
 use crate::process::Process;
 
 /// oidc-provider: a certified OpenID provider with a login page, a consent page and a logout page. Any name with any
@@ -21,6 +22,15 @@ impl OidcProvider {
         command.args(["--no-deprecation", "server.mjs"]).envs(settings.iter().copied());
         let (process, issuer) = Process::start("oidc-provider", &mut command, "ready ");
         Self { issuer, _process: process }
+    }
+
+    /// On https, with a certificate of this authority. It asks for a client's certificate only at the addresses for mutual TLS
+    /// that its metadata names. `client` is the certificate of `m2m-self-signed`.
+    pub fn with_tls(authority: &Authority, client: &Certificate) -> Self {
+        let server = authority.server("IP:127.0.0.1");
+        let paths = [&server.certificate, &server.key, &authority.certificate(), &client.certificate]
+            .map(|path| path.to_str().expect("the folder's name is text").to_owned());
+        Self::with(&[("TLS_CERT", &paths[0]), ("TLS_KEY", &paths[1]), ("TLS_CA", &paths[2]), ("TLS_CLIENT_CERT", &paths[3])])
     }
 
     pub fn issuer(&self) -> &str {

@@ -33,7 +33,11 @@ impl Person {
         let (driver, port) =
             Process::start(".", &mut Command::new("./chromedriver.sh"), "ChromeDriver was started successfully on port ");
         let port = port.trim_end_matches('.').parse().expect("chromedriver names its port");
-        let capabilities = json!({ "goog:chromeOptions": { "args": CHROMIUM_ARGUMENTS } });
+        let capabilities = json!({
+            // A provider on https has a certificate of an authority that only the test knows.
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": { "args": CHROMIUM_ARGUMENTS },
+        });
         let browser = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().expect("an object").clone())
             .connect(&format!("http://127.0.0.1:{port}"))

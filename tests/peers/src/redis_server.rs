@@ -6,6 +6,7 @@ use std::{env, fs, process};
 
 use redis::aio::MultiplexedConnection;
 
+use crate::authority::{Authority, Certificate};
 use crate::process::Process;
 use crate::signal::{Signal, wait_until_stopped};
 
@@ -13,16 +14,8 @@ use crate::signal::{Signal, wait_until_stopped};
 pub struct RedisServer {
     folder: PathBuf,
     port: u16,
-    certificates: Option<Certificates>,
+    certificate: Option<(PathBuf, Certificate)>,
     process: Option<Process>,
-}
-
-/// Who signed the server's certificate, and that.
-#[derive(Clone)]
-pub struct Certificates {
-    pub authority: PathBuf,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
 }
 
 impl RedisServer {
@@ -33,17 +26,17 @@ impl RedisServer {
     }
 
     /// Takes nothing but TLS.
-    pub fn with_tls(certificates: Certificates) -> Self {
-        Self::with(Some(certificates))
+    pub fn with_tls(authority: &Authority, certificate: Certificate) -> Self {
+        Self::with(Some((authority.certificate(), certificate)))
     }
 
-    fn with(certificates: Option<Certificates>) -> Self {
+    fn with(certificate: Option<(PathBuf, Certificate)>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("hallpass-redis-{}-{number}", process::id()));
         fs::create_dir_all(&folder).expect("a temporary folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-        let mut server = Self { folder, port, certificates, process: None };
+        let mut server = Self { folder, port, certificate, process: None };
         server.start_again();
         server
     }
@@ -51,14 +44,14 @@ impl RedisServer {
     /// After [`kill`](Self::kill), with what it had.
     pub fn start_again(&mut self) {
         let port = self.port.to_string();
-        let (plain, tls) = if self.certificates.is_some() { ("0", port.as_str()) } else { (port.as_str(), "0") };
+        let (plain, tls) = if self.certificate.is_some() { ("0", port.as_str()) } else { (port.as_str(), "0") };
         let mut command = Command::new("./redis.sh");
         command.args(["--bind", "127.0.0.1", "--port", plain, "--tls-port", tls, "--requirepass", PASSWORD]);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
         command.arg("--dir").arg(&self.folder).arg("--pidfile").arg(self.folder.join("pid"));
-        if let Some(certificates) = &self.certificates {
-            command.arg("--tls-ca-cert-file").arg(&certificates.authority);
-            command.arg("--tls-cert-file").arg(&certificates.certificate).arg("--tls-key-file").arg(&certificates.key);
+        if let Some((authority, own)) = &self.certificate {
+            command.arg("--tls-ca-cert-file").arg(authority);
+            command.arg("--tls-cert-file").arg(&own.certificate).arg("--tls-key-file").arg(&own.key);
             command.args(["--tls-auth-clients", "no"]);
         }
         self.process = Some(Process::start(".", &mut command, "Ready to accept connections").0);
@@ -70,7 +63,7 @@ impl RedisServer {
     }
 
     pub fn url_with(&self, password: &str) -> String {
-        let scheme = if self.certificates.is_some() { "rediss" } else { "redis" };
+        let scheme = if self.certificate.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://:{password}@127.0.0.1:{}/0", self.port)
     }
 

@@ -1,7 +1,7 @@
 //! A person logs in at a certified provider, in a real browser.
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use hallpass::{Credentials, ErrorKind, Secret, WebAuth};
+use hallpass::{Application, Credentials, ErrorKind, Secret, WebAuth};
 use hallpass_peers::{OidcProvider, Person};
 use serde_json::Value;
 
@@ -105,7 +105,11 @@ pub(crate) async fn log_in(
     client_id: &str,
     ask: impl FnOnce(WebAuth) -> WebAuth,
 ) -> Credentials {
-    let login = ask(WebAuth::new(provider.issuer(), client_id)).ephemeral_port().browser(person.browser());
+    log_in_at(&Application::new(provider.issuer(), client_id), person, ask).await
+}
+
+pub(crate) async fn log_in_at(application: &Application, person: &Person, ask: impl FnOnce(WebAuth) -> WebAuth) -> Credentials {
+    let login = ask(application.web_auth()).ephemeral_port().browser(person.browser());
     let (credentials, ()) = tokio::join!(login.start(), async {
         person.logs_in_as("alice").await;
         person.consents().await;
@@ -117,7 +121,7 @@ fn header(jwt: &Secret) -> Value {
     part(jwt, 0)
 }
 
-fn claims(jwt: &Secret) -> Value {
+pub(crate) fn claims(jwt: &Secret) -> Value {
     part(jwt, 1)
 }
 

@@ -4,6 +4,7 @@ mod browser_login;
 mod browser_logout;
 mod keychain;
 mod lying_provider;
+mod machines;
 mod peers_themselves;
 mod refreshed_tokens;
 mod replicas;
