@@ -46,6 +46,7 @@
 //! | `keychain` | no | `store::Keychain`: credentials behind the keychain of the person's machine |
 //! | `redis` | no | `store::Redis`: a fleet's sessions, sealed, each renewed by one replica |
 //! | `tower` | no | [`AuthorizedClient`] as a `tower::Service` of reqwest's requests, and as a `tower::Layer` around any HTTP service |
+//! | `middleware` | no | [`AuthorizedClient`] as a `reqwest_middleware::Middleware` |
 //! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -7,6 +7,8 @@ pub(crate) mod client;
 mod clients;
 #[cfg(feature = "tower")]
 mod layer;
+#[cfg(feature = "middleware")]
+mod middleware;
 mod origins;
 mod presentation;
 mod redirect;

@@ -27,6 +27,7 @@ mod listener;
 mod login;
 mod login_boundaries;
 mod manager;
+mod middleware;
 mod published_keys;
 mod redaction;
 mod revocation;
