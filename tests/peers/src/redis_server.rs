@@ -35,8 +35,7 @@ impl RedisServer {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("hallpass-redis-{}-{number}", process::id()));
         fs::create_dir_all(&folder).expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-        let mut server = Self { folder, port, certificate, process: None };
+        let mut server = Self { folder, port: free_port(), certificate, process: None };
         server.start_again();
         server
     }
@@ -99,6 +98,15 @@ impl Drop for RedisServer {
         self.kill();
         _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Below those that the system gives to connections, so that it is still free after a while without the server.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = process::id().wrapping_mul(61) % 20_000;
+    let candidates = std::iter::repeat_with(|| 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000);
+    let mut ports = candidates.take(20_000).map(|port| u16::try_from(port).expect("at most 30,000"));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 const PASSWORD: &str = "correct-horse";
