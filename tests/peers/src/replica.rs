@@ -66,13 +66,15 @@ impl Replica {
         Answer { tokens: texts("tokens"), errors: texts("errors") }
     }
 
-    /// Waits until it has stopped itself, at the moment that its settings name.
+    /// Stops it as a whole, at the moment that its settings name.
     pub async fn stops(&mut self) {
-        assert_eq!(self.line().await, "stopping");
+        assert_eq!(self.line().await, "stop me");
+        Signal::Stop.send(self.child.id());
         wait_until_stopped(self.child.id());
     }
 
-    pub fn goes_on(&self) {
+    pub fn goes_on(&mut self) {
+        writeln!(self.input, "go on").expect("the replica listens");
         Signal::Continue.send(self.child.id());
     }
 
