@@ -1,7 +1,9 @@
+use std::time::{Duration, Instant};
+
 use hallpass::ErrorKind;
 use hallpass_peers::{Answer, Moment};
 
-use super::{Fleet, LEASE};
+use super::{Fleet, LEASE, keys};
 
 fn one(token: &str) -> Answer {
     Answer { tokens: vec![token.to_owned()], errors: Vec::new() }
@@ -20,6 +22,27 @@ async fn a_holder_that_is_stopped_before_it_sends_finds_that_others_have_renewed
     stopped.goes_on();
     assert_eq!(stopped.answer().await, one(renewed.access_token().expose()));
     assert_eq!(fleet.renewals(), 1, "it sent nothing");
+    fleet.family_lives().await;
+}
+
+/// G21 — token: 1
+#[tokio::test]
+async fn a_holder_whose_lease_has_become_anothers_waits_for_that_one() {
+    const ANOTHERS: Duration = Duration::from_millis(1500);
+    let fleet = Fleet::start().await;
+    let mut stopped = fleet.replica_that_stops(Moment::BeforeAnnouncing);
+    stopped.ask(10);
+    stopped.stops().await;
+    let lease = keys(&fleet.redis).await.into_iter().find(|key| key.ends_with(":lease")).unwrap();
+    let mut redis = fleet.redis.connection().await;
+    let began = Instant::now();
+    let life = ANOTHERS.as_millis() as u64;
+    () = redis::cmd("SET").arg(lease).arg("another").arg("PX").arg(life).query_async(&mut redis).await.unwrap();
+
+    stopped.goes_on();
+    assert_eq!(stopped.answer().await.errors, Vec::<String>::new());
+    assert!(began.elapsed() >= ANOTHERS);
+    assert_eq!(fleet.renewals(), 1);
     fleet.family_lives().await;
 }
 
