@@ -34,6 +34,8 @@ impl RedisServer {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("hallpass-redis-{}-{number}", process::id()));
+        // The numbers of processes come again, and one that was killed left its folder.
+        _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a temporary folder");
         let mut server = Self { folder, port: free_port(), certificate, process: None };
         server.start_again();
