@@ -23,5 +23,7 @@ pub mod troubleshooting {}
 pub mod migration {}
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
 #[doc = include_str!("threat_model.md")]
 pub mod threat_model {}

@@ -114,7 +114,7 @@ fn busy_port() -> (TcpListener, u16) {
 }
 
 /// Below the range that systems take ephemeral ports from: no other test, and no connection, takes it meanwhile.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(23_000);
     let next = || NEXT.fetch_add(1, Ordering::Relaxed);
     std::iter::repeat_with(next).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()

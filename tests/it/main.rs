@@ -14,6 +14,7 @@ mod callback_text;
 mod cases;
 mod client_auth;
 mod client_credentials;
+mod conformance;
 mod counted_source;
 mod device;
 mod device_pace;

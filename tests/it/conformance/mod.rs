@@ -1,0 +1,106 @@
+//! The client plans of the OpenID Foundation's conformance suite, module by module: what its provider does there,
+//! [`TestProvider`] does here. The suite itself is a service of its own, and no part of these tests.
+//!
+//! src/docs/conformance.md is what these tables say; `WRITE_CONFORMANCE=1 cargo test --test it conformance` writes it.
+
+mod basic;
+mod configuration;
+mod refreshing;
+mod rp_initiated_logout;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+
+use hallpass::testing::{Endpoint, TestProvider};
+use hallpass::{Application, ClientAuth, ErrorKind, Result};
+
+use crate::altered_login::{Alteration, altered_login, web_auth};
+
+/// The modules of one of the suite's plans.
+struct Plan {
+    name: &'static str,
+    modules: &'static [Module],
+}
+
+struct Module {
+    name: &'static str,
+    /// What the provider does, or what the client has to do.
+    provider: &'static str,
+    outcome: Outcome,
+    play: fn() -> Played,
+}
+
+type Played = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    Works,
+    Refused(ErrorKind),
+}
+
+const PLANS: [&Plan; 4] = [&basic::PLAN, &configuration::PLAN, &refreshing::PLAN, &rp_initiated_logout::PLAN];
+
+impl Plan {
+    async fn run(&self) {
+        for Module { name, outcome, play, .. } in self.modules {
+            let played = play().await;
+            match outcome {
+                Outcome::Works => assert!(played.is_ok(), "{name}: {played:?}"),
+                Outcome::Refused(kind) => assert_eq!(played.as_ref().map_err(|error| error.kind()).err(), Some(*kind), "{name}"),
+            }
+        }
+    }
+}
+
+fn played(play: impl Future<Output = Result<()>> + Send + 'static) -> Played {
+    Box::pin(play)
+}
+
+/// The application as the suite registers it.
+fn confidential(provider: &TestProvider) -> Application {
+    Application::new(provider.issuer(), provider.confidential_client_id())
+        .client_auth(ClientAuth::client_secret_basic(provider.client_secret()))
+}
+
+/// A login whose ID token the provider has altered. The code was redeemed once, and no token is shown to anybody.
+fn with_id_token(alter: Alteration) -> Played {
+    played(async move {
+        let provider = TestProvider::start().await;
+        let outcome = altered_login(&provider, &web_auth(&confidential(&provider)), alter).await;
+        assert_eq!((provider.count(Endpoint::Token), provider.count(Endpoint::UserInfo)), (1, 0));
+        outcome.map(drop)
+    })
+}
+
+#[test]
+fn the_page_says_what_these_tables_say() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/conformance.md");
+    let rendered = render();
+    if std::env::var_os("WRITE_CONFORMANCE").is_some() {
+        fs::write(&page, &rendered).unwrap();
+    }
+    let written = fs::read_to_string(&page).unwrap_or_default();
+    assert_eq!(written, rendered, "write it anew: WRITE_CONFORMANCE=1 cargo test --test it conformance");
+}
+
+fn render() -> String {
+    let mut page = String::from(
+        "The OpenID Foundation's client plans, module by module.\n\n\
+         Each row is played in this crate's tests (`tests/it/conformance`), with `testing::TestProvider` doing what the suite's\n\
+         provider does in the module of that name. That is no certification: the suite itself was not run.\n",
+    );
+    for plan in PLANS {
+        write!(page, "\n# {}\n\n| module | what the provider does | outcome |\n|---|---|---|\n", plan.name).unwrap();
+        for Module { name, provider, outcome, .. } in plan.modules {
+            let outcome = match outcome {
+                Outcome::Works => "works".to_owned(),
+                Outcome::Refused(kind) => format!("`{kind:?}`"),
+            };
+            writeln!(page, "| `{name}` | {provider} | {outcome} |").unwrap();
+        }
+    }
+    page
+}
