@@ -76,7 +76,7 @@ mod step_up;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod token;
+pub mod token;
 mod token_source;
 mod transport;
 mod userinfo;

@@ -23,6 +23,7 @@ pub(crate) struct Metadata {
     pub(crate) jwks_uri: Url,
     pub(crate) userinfo_endpoint: Option<Url>,
     pub(crate) revocation_endpoint: Option<Url>,
+    pub(crate) introspection_endpoint: Option<Url>,
     pub(crate) device_authorization_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
@@ -45,6 +46,9 @@ struct Document {
     userinfo_endpoint: Option<String>,
     #[serde(default)]
     revocation_endpoint: Option<String>,
+    /// RFC 8414, section 2.
+    #[serde(default)]
+    introspection_endpoint: Option<String>,
     /// RFC 8628, section 4.
     #[serde(default)]
     device_authorization_endpoint: Option<String>,
@@ -101,6 +105,7 @@ impl Metadata {
             jwks_uri: endpoint("jwks_uri", &document.jwks_uri, issuer)?,
             userinfo_endpoint: optional("userinfo_endpoint", document.userinfo_endpoint.as_deref(), issuer)?,
             revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref(), issuer)?,
+            introspection_endpoint: optional("introspection_endpoint", document.introspection_endpoint.as_deref(), issuer)?,
             device_authorization_endpoint: optional(
                 "device_authorization_endpoint",
                 document.device_authorization_endpoint.as_deref(),
@@ -144,6 +149,7 @@ impl Document {
             "token_endpoint" => Some(&self.token_endpoint),
             "userinfo_endpoint" => self.userinfo_endpoint.as_deref(),
             "revocation_endpoint" => self.revocation_endpoint.as_deref(),
+            "introspection_endpoint" => self.introspection_endpoint.as_deref(),
             "device_authorization_endpoint" => self.device_authorization_endpoint.as_deref(),
             _ => None,
         }

@@ -1,9 +1,11 @@
-//! From a grant to credentials: the token endpoint (RFC 6749, sections 3.2 and 5).
+//! From a grant to tokens (RFC 6749, sections 3.2 and 5), and what can be asked about tokens afterwards.
 
+mod introspection;
 mod renewal;
 mod response;
 mod revocation;
 
+pub use introspection::Introspection;
 pub(crate) use renewal::{Target, no_refresh_token};
 pub(crate) use response::{Seconds, TokenResponse};
 

@@ -24,6 +24,7 @@ mod id_token_binding;
 mod id_token_claims;
 mod id_token_form;
 mod id_token_times;
+mod introspection;
 mod listener;
 mod login;
 mod login_boundaries;

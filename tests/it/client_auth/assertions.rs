@@ -84,10 +84,13 @@ async fn every_endpoint_gets_an_assertion_of_its_own() {
     assert!(source.token().await.unwrap_err().is_transient());
     source.token().await.unwrap();
     application.revoke(&"unknown".into()).await.unwrap();
+    application.introspect(&"unknown".into()).await.unwrap();
     application.device().start().await.unwrap();
-    let requests = [Endpoint::Token, Endpoint::Revoke, Endpoint::DeviceCode].map(|endpoint| provider.requests(endpoint)).concat();
+    let requests = [Endpoint::Token, Endpoint::Revoke, Endpoint::Introspect, Endpoint::DeviceCode]
+        .map(|endpoint| provider.requests(endpoint))
+        .concat();
     let assertions: HashSet<_> = requests.iter().map(assertion).collect();
-    assert_eq!((requests.len(), assertions.len()), (4, 4));
+    assert_eq!((requests.len(), assertions.len()), (5, 5));
 }
 
 /// H9 — token: 1

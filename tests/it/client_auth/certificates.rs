@@ -14,6 +14,7 @@ async fn two_doors() -> (TestProvider, TestProvider) {
     let aliases = json!({
         "token_endpoint": url(Endpoint::Token),
         "revocation_endpoint": url(Endpoint::Revoke),
+        "introspection_endpoint": url(Endpoint::Introspect),
         "device_authorization_endpoint": url(Endpoint::DeviceCode),
         "userinfo_endpoint": url(Endpoint::UserInfo),
         "x_endpoint": url(Endpoint::Other),
@@ -22,9 +23,9 @@ async fn two_doors() -> (TestProvider, TestProvider) {
     (front, side)
 }
 
-const ASKED: [Endpoint; 3] = [Endpoint::Token, Endpoint::Revoke, Endpoint::DeviceCode];
+const ASKED: [Endpoint; 4] = [Endpoint::Token, Endpoint::Revoke, Endpoint::Introspect, Endpoint::DeviceCode];
 
-/// token, revoke, device code: 1 each
+/// token, revoke, introspect, device code: 1 each
 #[tokio::test]
 async fn with_a_certificate_the_addresses_for_mutual_tls_are_asked() {
     for auth in [ClientAuth::tls_client_auth(), ClientAuth::self_signed_tls_client_auth()] {
@@ -32,6 +33,7 @@ async fn with_a_certificate_the_addresses_for_mutual_tls_are_asked() {
         let application = application(&front, auth);
         application.client_credentials().audience(API).token().await.unwrap();
         application.revoke(&"unknown".into()).await.unwrap();
+        assert!(!application.introspect(&"unknown".into()).await.unwrap().is_active());
         application.device().start().await.unwrap();
         for endpoint in ASKED {
             assert_eq!((front.count(endpoint), side.count(endpoint)), (0, 1), "{endpoint:?}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use hallpass::client_auth::PrivateKey;
-use hallpass::{AccessToken, Application, ClientAuth, ErrorKind};
+use hallpass::{AccessToken, Application, ClientAuth, ErrorKind, Secret};
 use hallpass_peers::{Authority, Certificate, OidcProvider, Person};
 
 use crate::browser_login::{claims, log_in_at};
@@ -118,4 +118,25 @@ async fn a_persons_token_that_is_bound_to_a_certificate_is_good_only_with_it() {
         let error = stranger.user_info(&credentials).await.unwrap_err();
         assert_eq!(error.server_error().unwrap().code(), "invalid_token");
     }
+}
+
+/// H10
+#[tokio::test]
+async fn a_resource_server_asks_about_tokens_until_they_are_revoked() {
+    let provider = OidcProvider::start();
+    let service = service(&provider, "m2m-basic", ClientAuth::client_secret_basic("m2m-basic-secret"));
+    let resource_server = Application::new(provider.issuer(), "rs").client_auth(ClientAuth::client_secret_basic("rs-secret"));
+    let token = service.client_credentials().audience("urn:opaque-api").scope("read:things").token().await.unwrap();
+    assert!(!token.expose().contains('.'), "opaque");
+    let token = Secret::new(token.expose());
+    let said = resource_server.introspect(&token).await.unwrap();
+    assert!(said.is_active() && said.has_scope("read:things"));
+    assert_eq!((said.client_id().as_deref(), said.audience()), (Some("m2m-basic"), vec!["urn:opaque-api".to_owned()]));
+    assert_eq!(said.issuer().as_deref(), Some(provider.issuer()));
+    let life = said.expires_at().unwrap() - said.issued_at().unwrap();
+    assert_eq!(life.whole_seconds(), 300);
+
+    service.revoke(&token).await.unwrap();
+    assert!(!resource_server.introspect(&token).await.unwrap().is_active());
+    assert!(!resource_server.introspect(&"invented".into()).await.unwrap().is_active());
 }

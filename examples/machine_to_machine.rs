@@ -1,0 +1,75 @@
+//! A service calls an API with a token of its own, and proves by a private key that it is itself: no secret leaves it.
+//!
+//! `cargo run --example machine_to_machine` needs no account and no network: an identity provider and an API run inside this
+//! process. With `AUTH0_DOMAIN`, `AUTH0_CLIENT_ID`, `AUTH0_CLIENT_SECRET` and `AUTH0_AUDIENCE` set (an application of the type
+//! *Machine to Machine*) the token is Auth0's.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::env;
+use std::error::Error;
+
+use hallpass::client_auth::PrivateKey;
+use hallpass::testing::{Api, Endpoint, TestClient, TestProvider};
+use hallpass::{Application, AuthorizedClient, ClientAuth};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    match env::var("AUTH0_DOMAIN") {
+        Ok(domain) => at_auth0(domain).await,
+        Err(_) => inside_this_process().await,
+    }
+}
+
+async fn at_auth0(domain: String) -> Result<(), Box<dyn Error>> {
+    let service = Application::new(domain, env::var("AUTH0_CLIENT_ID")?)
+        .client_auth(ClientAuth::client_secret_post(env::var("AUTH0_CLIENT_SECRET")?));
+    let token = service.client_credentials().audience(env::var("AUTH0_AUDIENCE")?).token().await?;
+    println!("A token that is good until {:?}.", token.expires_at());
+    Ok(())
+}
+
+async fn inside_this_process() -> Result<(), Box<dyn Error>> {
+    // Once, when the service is set up: a key pair, of which the provider is given the public half.
+    let key = PrivateKey::generate("ES256")?.kid("reports-1");
+    println!("registered at the provider: {}\n", key.public_jwk());
+    let pem = key.to_pem(); // kept where only the service reads it
+    let provider = TestProvider::builder().client(TestClient::signing("reports", key.public_jwk())).start().await;
+    let api = Api::start(&provider, "https://api.acme.com").await;
+
+    // Each time it starts.
+    let key = PrivateKey::from_pem(pem.expose())?.kid("reports-1");
+    let service = Application::new(provider.issuer(), "reports").client_auth(ClientAuth::private_key_jwt(key));
+    let token = service.client_credentials().audience("https://api.acme.com").scope("read:messages");
+    let client = AuthorizedClient::new(token.clone())?.base_url(api.url())?;
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get("messages").send().await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await??.status(), 200);
+    }
+    println!("100 calls at once, and {} token request", provider.count(Endpoint::Token));
+    assert_eq!(provider.count(Endpoint::Token), 1);
+
+    // An API that is handed a token it cannot read asks the provider what it is.
+    let presented = token.token().await?.expose().into();
+    let said = service.introspect(&presented).await?;
+    assert!(said.is_active() && said.has_scope("read:messages"));
+    println!(
+        "the token is {}'s, for {}, until {:?}",
+        said.client_id().unwrap_or_default(),
+        said.audience().join(", "),
+        said.expires_at()
+    );
+
+    // Somebody else's key is refused, and the error says what to look at.
+    let stranger =
+        Application::new(provider.issuer(), "reports").client_auth(ClientAuth::private_key_jwt(PrivateKey::generate("ES256")?));
+    let error =
+        stranger.client_credentials().audience("https://api.acme.com").token().await.err().ok_or("a stranger is refused")?;
+    assert!(error.to_string().contains("check that the provider has its public key"));
+    println!("with another key: {error}");
+    Ok(())
+}
