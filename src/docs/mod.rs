@@ -1,7 +1,7 @@
 //! The guide: from an account to a program that stays logged in, and what to do when something is in the way.
 //!
 //! Start with [`getting_started`] at Auth0, or [`other_providers`]; then the page of what you are writing:
-//! [`command_line`], [`desktop`], [`services`], and [`testing`] for all of them. [`troubleshooting`] lists what people run into,
+//! [`command_line`], [`desktop`], [`web_backend`], [`services`], and [`testing`] for all of them. [`troubleshooting`] lists what people run into,
 //! [`migration`] the way from other crates. How the crate is built is in [`architecture`], what it defends against in
 //! [`threat_model`].
 
@@ -13,6 +13,8 @@ pub mod other_providers {}
 pub mod command_line {}
 #[doc = include_str!("desktop.md")]
 pub mod desktop {}
+#[doc = include_str!("web_backend.md")]
+pub mod web_backend {}
 #[doc = include_str!("services.md")]
 pub mod services {}
 #[doc = include_str!("testing.md")]
