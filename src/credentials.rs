@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::{Future, ready};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::access_token::{AccessToken, TokenType};
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     /// As granted; none when the provider said nothing, which means as requested (RFC 6749, section 5.1).
     pub(crate) scope: Option<Box<str>>,
     pub(crate) requested_scope: Arc<str>,
+    /// As JSON.
+    pub(crate) authorization_details: Option<Box<str>>,
     /// The API that the access token was asked for.
     pub(crate) requested_audience: Option<Arc<str>>,
 }
@@ -98,6 +101,14 @@ impl Credentials {
     /// What was asked for and not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
         self.0.requested_scope.split(' ').filter(|scope| !scope.is_empty() && !self.has_scope(scope))
+    }
+
+    /// What was granted, in more detail than a scope can say (RFC 9396, section 7): objects with a `type`, each read into a type
+    /// of yours or a `serde_json::Value`. None when the provider said nothing of it, or it does not fit. It may be less than what
+    /// was asked for, and people may have changed it.
+    #[must_use]
+    pub fn authorization_details<T: DeserializeOwned>(&self) -> Option<Vec<T>> {
+        serde_json::from_str(self.0.authorization_details.as_deref()?).ok()
     }
 
     /// The issuer that gave them, as it names itself.

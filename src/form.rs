@@ -33,6 +33,13 @@ impl Form {
         self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
     }
 
+    /// The same, unless a parameter of that name is there already.
+    pub(crate) fn push_once(&mut self, name: &str, value: &str) {
+        if !self.0.split('&').any(|pair| pair.split('=').next() == Some(name)) {
+            self.push(name, value);
+        }
+    }
+
     /// The form as it is sent; the bytes are wiped with their last clone.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self.0)
@@ -70,5 +77,25 @@ impl Default for Form {
 }
 
 /// The parameters that a provider may well quote in its explanations.
-const PUBLIC: [&str; 9] =
-    ["grant_type", "client_id", "redirect_uri", "scope", "audience", "resource", "connection", "organization", "token_type_hint"];
+const PUBLIC: [&str; 20] = [
+    "grant_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "audience",
+    "resource",
+    "connection",
+    "connection_scope",
+    "organization",
+    "token_type_hint",
+    "response_type",
+    "response_mode",
+    "code_challenge_method",
+    "authorization_details",
+    "claims",
+    "acr_values",
+    "max_age",
+    "prompt",
+    "screen_hint",
+    "ui_locales",
+];

@@ -123,14 +123,14 @@ impl ClientAuth {
         let assertion = || Assertion::new(client_id, to.issuer, to.now);
         match &self.0 {
             // RFC 8705, section 2: the certificate says who it is, and "client_id" for whom it speaks.
-            Method::None | Method::Tls | Method::SelfSignedTls => form.push("client_id", client_id),
+            Method::None | Method::Tls | Method::SelfSignedTls => form.push_once("client_id", client_id),
             Method::SecretJwt(secret) => push_assertion(form, client_id, &assertion()?.signed_with(secret)?),
             Method::PrivateKeyJwt(key) => push_assertion(form, client_id, &assertion()?.signed_by(key, to.algorithms)?),
             Method::SecretBasic(secret) => {
                 headers.insert(AUTHORIZATION, basic(client_id, secret));
             }
             Method::SecretPost(secret) => {
-                form.push("client_id", client_id);
+                form.push_once("client_id", client_id);
                 form.push("client_secret", secret.expose());
             }
         }
@@ -186,7 +186,7 @@ impl ClientAuth {
 }
 
 fn push_assertion(form: &mut Form, client_id: &str, assertion: &str) {
-    form.push("client_id", client_id);
+    form.push_once("client_id", client_id);
     form.push("client_assertion_type", JWT_BEARER);
     form.push("client_assertion", assertion);
 }

@@ -6,7 +6,7 @@ use crate::device::login::{DeviceLogin, Grant};
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::form::Form;
-use crate::provider::Organization;
+use crate::provider::{Demands, Organization};
 
 /// What a login on another device asks for.
 ///
@@ -33,7 +33,7 @@ pub struct DeviceAuth {
     application: Application,
     scope: Arc<str>,
     audience: Option<Arc<str>>,
-    organization: Option<Organization>,
+    demands: Demands,
     /// A name stands there once.
     others: Vec<(String, String)>,
     refusal: Option<Error>,
@@ -47,7 +47,7 @@ impl Application {
             application: self.clone(),
             scope: Arc::from("openid profile email"),
             audience: None,
-            organization: None,
+            demands: Demands::default(),
             others: Vec::new(),
             refusal: None,
         }
@@ -71,7 +71,7 @@ impl DeviceAuth {
     /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
-        self.organization = Some(Organization::parse(id_or_name.as_ref()));
+        self.demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
         self
     }
 
@@ -108,7 +108,7 @@ impl DeviceAuth {
         let reply = endpoint::post(&self.application, "the request for a device code", url, self.form()).await?;
         let answer = Answer::read(&reply)?;
         let (scope, audience) = (Arc::clone(&self.scope), self.audience.clone());
-        let grant = Grant { metadata, scope, audience, organization: self.organization.clone() };
+        let grant = Grant { metadata, scope, audience, demands: self.demands.clone() };
         Ok(DeviceLogin::new(&self.application, grant, answer))
     }
 
@@ -117,7 +117,7 @@ impl DeviceAuth {
         if !self.scope.is_empty() {
             form.push("scope", &self.scope);
         }
-        if let Some(organization) = &self.organization {
+        if let Some(organization) = &self.demands.organization {
             form.push("organization", organization.as_str());
         }
         for (name, value) in &self.others {

@@ -14,7 +14,7 @@ use crate::credentials::Credentials;
 use crate::device::answer::Answer;
 use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::form::Form;
-use crate::provider::{Flow, Metadata, Organization};
+use crate::provider::{Demands, Flow, Metadata};
 use crate::secret::Secret;
 use crate::token::{self, Asked};
 
@@ -47,7 +47,7 @@ pub(super) struct Grant {
     pub(super) metadata: Arc<Metadata>,
     pub(super) scope: Arc<str>,
     pub(super) audience: Option<Arc<str>>,
-    pub(super) organization: Option<Organization>,
+    pub(super) demands: Demands,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Polled> + Send>>;
@@ -232,13 +232,13 @@ impl DeviceLogin {
 /// One poll (RFC 8628, section 3.4). Once there are tokens, the device code is spent: what fails afterwards is no reason to
 /// poll again.
 async fn ask(application: Application, grant: Arc<Grant>, device_code: Secret) -> Polled {
-    let Grant { metadata, scope, audience, organization } = &*grant;
+    let Grant { metadata, scope, audience, demands } = &*grant;
     let form = Form::new(GRANT_TYPE).with("device_code", device_code.expose());
     let response = match token::request(&application, metadata, form, &[]).await {
         Ok(response) => response,
         Err(error) => return Polled::Refused(error),
     };
-    let flow = Flow::Login { nonce: None, code: None, max_age: None, organization: organization.as_ref() };
+    let flow = Flow::Login { nonce: None, code: None, demands };
     let asked = Asked { scope, audience: audience.as_ref(), flow, hidden: &[] };
     Polled::Redeemed(token::accept(&application, metadata, response, asked).await)
 }

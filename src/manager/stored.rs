@@ -48,6 +48,8 @@ struct StoredToken<'a> {
     requested_scope: Text<'a>,
     #[serde(borrow)]
     requested_audience: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,6 +124,7 @@ impl<'a> StoredToken<'a> {
             scope: parts.scope.as_deref().map(text),
             requested_scope: text(&parts.requested_scope),
             requested_audience: parts.requested_audience.as_deref().map(text),
+            authorization_details: parts.authorization_details.as_deref().map(text),
         }
     }
 }
@@ -146,6 +149,7 @@ impl Shared {
             scope: token.scope.as_deref().map(Box::from),
             requested_scope: Arc::from(&*token.requested_scope),
             requested_audience: token.requested_audience.as_deref().map(Arc::from),
+            authorization_details: token.authorization_details.as_deref().map(Box::from),
         })
     }
 }
@@ -192,6 +196,7 @@ mod tests {
             scope: None,
             requested_scope: "a \"quoted\" b".into(),
             requested_audience: Some("https://api.acme.com".into()),
+            authorization_details: Some(r#"[{"type":"payment"}]"#.into()),
         });
         let content = Content::of_login(credentials, received(), None);
         let record = content.to_record(&key);
@@ -209,6 +214,7 @@ mod tests {
         let content = Content::from_record(&record, &key, &application).unwrap();
         assert_eq!(content.to_record(&key).as_bytes(), record.as_bytes());
         assert_eq!(content.login.credentials.scope(), "a \"quoted\" b");
+        assert_eq!(content.login.credentials.authorization_details().unwrap(), [serde_json::json!({ "type": "payment" })]);
         assert_eq!(content.refresh_token(), Some(&Secret::from("refresh")));
     }
 

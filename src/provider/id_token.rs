@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{CompactJws, base64url_onto};
 use crate::json::{self, Text};
 use crate::provider::keys::{Keys, Verdict};
-use crate::provider::{Claims, IssuerAlias, Organization};
+use crate::provider::{Claims, Demands, IssuerAlias};
 use crate::secret::Secret;
 
 /// A verified ID token: who has logged in, as the provider signed it.
@@ -47,7 +47,7 @@ pub(crate) struct Expected<'a> {
 /// Where the ID token came from.
 pub(crate) enum Flow<'a> {
     /// From a code exchange: it must answer this very login. Where nobody went through a redirect, there was no code.
-    Login { nonce: Option<&'a str>, code: Option<&'a str>, max_age: Option<Duration>, organization: Option<&'a Organization> },
+    Login { nonce: Option<&'a str>, code: Option<&'a str>, demands: &'a Demands },
     /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
     Refresh { previous: Option<&'a IdToken> },
 }
@@ -102,7 +102,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
     }
     check_times(&claims, expected)?;
     match &expected.flow {
-        Flow::Login { nonce, code, max_age, organization } => {
+        Flow::Login { nonce, code, demands } => {
             let answers_this_login = match (&claims.nonce, nonce) {
                 (Some(own), Some(sent)) => equal(own.as_bytes(), sent.as_bytes()),
                 (own, sent) => own.is_none() && sent.is_none(),
@@ -113,13 +113,16 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
             if claims.c_hash.as_ref().zip(*code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
                 return Err(refused("c_hash is not that of the authorization code"));
             }
-            if let Some(max_age) = max_age {
-                check_auth_time(&claims, *max_age, expected)?;
+            if let Some(max_age) = demands.max_age {
+                check_auth_time(&claims, max_age, expected)?;
             }
-            if let Some(organization) = organization
+            if let Some(organization) = &demands.organization
                 && !organization.is_named_by(&jws.payload)
             {
                 return Err(refused("org_id or org_name is missing or not the organization that was asked for"));
+            }
+            if !demands.acr_is_in(&jws.payload) {
+                return Err(refused("acr is missing or none of those that were demanded"));
             }
         }
         Flow::Refresh { previous } => {
@@ -392,8 +395,7 @@ mod tests {
             flow: Flow::Login {
                 nonce: Some(&nonce),
                 code: Some("code"),
-                max_age: Some(Duration::from_secs(60)),
-                organization: None,
+                demands: &Demands { max_age: Some(Duration::from_secs(60)), ..Demands::default() },
             },
         };
         let mut verified = None;

@@ -25,8 +25,10 @@ pub(crate) struct Metadata {
     pub(crate) revocation_endpoint: Option<Url>,
     pub(crate) introspection_endpoint: Option<Url>,
     pub(crate) device_authorization_endpoint: Option<Url>,
+    pub(crate) pushed_authorization_request_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
+    pub(crate) requires_pushed_requests: bool,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
     /// How applications may authenticate, and by what an assertion of theirs may be signed.
     pub(crate) client_auth_methods: Option<Vec<String>>,
@@ -52,6 +54,11 @@ struct Document {
     /// RFC 8628, section 4.
     #[serde(default)]
     device_authorization_endpoint: Option<String>,
+    /// RFC 9126, section 5.
+    #[serde(default)]
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: Option<bool>,
     #[serde(default)]
     end_session_endpoint: Option<String>,
     #[serde(default)]
@@ -111,8 +118,14 @@ impl Metadata {
                 document.device_authorization_endpoint.as_deref(),
                 issuer,
             )?,
+            pushed_authorization_request_endpoint: optional(
+                "pushed_authorization_request_endpoint",
+                document.pushed_authorization_request_endpoint.as_deref(),
+                issuer,
+            )?,
             end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
+            requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
             id_token_algorithms: document.id_token_signing_alg_values_supported,
             client_auth_methods: document.token_endpoint_auth_methods_supported,
             client_auth_algorithms: document.token_endpoint_auth_signing_alg_values_supported,
@@ -150,6 +163,7 @@ impl Document {
             "userinfo_endpoint" => self.userinfo_endpoint.as_deref(),
             "revocation_endpoint" => self.revocation_endpoint.as_deref(),
             "introspection_endpoint" => self.introspection_endpoint.as_deref(),
+            "pushed_authorization_request_endpoint" => self.pushed_authorization_request_endpoint.as_deref(),
             "device_authorization_endpoint" => self.device_authorization_endpoint.as_deref(),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! Who logs people in: its metadata, its keys, and what an ID token of it must be.
 
 mod claims;
+mod demands;
 mod id_token;
 mod issuer;
 mod keys;
@@ -8,6 +9,7 @@ mod metadata;
 mod organization;
 
 pub use claims::Claims;
+pub(crate) use demands::Demands;
 pub use id_token::IdToken;
 pub(crate) use id_token::{Expected, Flow};
 pub(crate) use issuer::{Issuer, IssuerAlias};

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::answer;
@@ -9,6 +10,7 @@ use super::grants::{Ask, Session, Ticket, unguessable};
 use super::pages;
 use super::seen::SeenRequest;
 use super::tenant::{Tenant, ToApplication};
+use crate::token::are_authorization_details;
 
 /// Why a login does not begin.
 pub(super) enum Refusal {
@@ -52,18 +54,22 @@ impl Tenant {
                 format!("The redirect URI “{redirect_uri}” is not in the list of allowed callback URLs of this application.");
             return Err(Refusal::Page(StatusCode::FORBIDDEN, "Callback URL mismatch", text));
         }
+        let json = |name: &str| value(name).map(|text| serde_json::from_str::<Value>(&text).unwrap_or_default());
+        let (details, claims) = (json("authorization_details"), json("claims"));
         let ask = Ask {
+            acr: essential_acr(claims.as_ref()).or_else(|| value("acr_values")?.split(' ').next().map(str::to_owned)),
             client_id,
             redirect_uri,
             state: value("state"),
             nonce: value("nonce"),
             scope: value("scope").unwrap_or_default(),
-            audience: value("audience").or_else(|| value("resource")).filter(|audience| !audience.is_empty()),
+            audience: value("audience").or_else(|| resources(parameters)).filter(|audience| !audience.is_empty()),
             code_challenge: value("code_challenge"),
             max_age: value("max_age").and_then(|seconds| seconds.parse().ok()),
             prompt: value("prompt"),
             login_hint: value("login_hint"),
             organization: value("organization").filter(|organization| !organization.is_empty()),
+            authorization_details: details,
         };
         let refused = |code, description| Err(Refusal::Redirect(Box::new(ask.clone()), code, description));
         if repeated(parameters).is_some() {
@@ -71,6 +77,12 @@ impl Tenant {
         }
         if value("response_type").as_deref() != Some("code") {
             return refused("unsupported_response_type", "The only response type is code");
+        }
+        if claims.is_some_and(|claims| !claims.is_object()) {
+            return refused("invalid_request", "'claims' is no JSON object");
+        }
+        if ask.authorization_details.as_ref().is_some_and(|details| !are_authorization_details(details)) {
+            return refused("invalid_authorization_details", "'authorization_details' is no array of objects with a type");
         }
         match &ask.code_challenge {
             None if !client.is_confidential() => return refused("invalid_request", "Parameter 'code_challenge' is required"),
@@ -86,7 +98,14 @@ impl Tenant {
     }
 
     fn pushed(&self, sent: Vec<(String, String)>) -> Result<Vec<(String, String)>, Refusal> {
-        let Some(uri) = sent.iter().find(|(key, _)| key == "request_uri").map(|(_, value)| value) else { return Ok(sent) };
+        let Some(uri) = sent.iter().find(|(key, _)| key == "request_uri").map(|(_, value)| value) else {
+            return if self.settings.requires_pushed_requests {
+                let text = "Logins at this provider begin with a pushed authorization request.";
+                Err(Refusal::Page(StatusCode::BAD_REQUEST, "Pushed request required", text.to_owned()))
+            } else {
+                Ok(sent)
+            };
+        };
         let refused =
             || Refusal::Page(StatusCode::BAD_REQUEST, "Unknown request", "This login has ended, or never was.".to_owned());
         // RFC 9126, section 7.3: "the client should only use a request_uri value once".
@@ -150,6 +169,18 @@ impl Tenant {
     fn has_consented(&self, person: &Session, ask: &Ask) -> bool {
         self.grants().consents.contains(&consent_to(person, ask))
     }
+}
+
+/// All of them, as one text: an access token for several APIs names each.
+fn resources(parameters: &[(String, String)]) -> Option<String> {
+    let uris: Vec<_> = parameters.iter().filter(|(name, _)| name == "resource").map(|(_, uri)| uri.as_str()).collect();
+    (!uris.is_empty()).then(|| uris.join(" "))
+}
+
+/// The one that is asked for first where the ID token has to name one (OpenID Connect Core 1.0, section 5.5.1.1).
+fn essential_acr(claims: Option<&Value>) -> Option<String> {
+    let acr = claims?.get("id_token")?.get("acr")?;
+    acr.get("value").or_else(|| acr.get("values")?.get(0))?.as_str().map(str::to_owned)
 }
 
 pub(super) fn consent_to(person: &Session, ask: &Ask) -> (String, String, Option<String>, String) {

@@ -44,6 +44,7 @@ pub(super) struct Settings {
     pub(super) rotation: bool,
     pub(super) sends_issuer: bool,
     pub(super) other_keys: bool,
+    pub(super) requires_pushed_requests: bool,
     trailing_slash: bool,
     /// With a slash at its beginning and its end.
     path: String,
@@ -63,6 +64,7 @@ impl TestProviderBuilder {
             rotation: true,
             sends_issuer: true,
             other_keys: false,
+            requires_pushed_requests: false,
             trailing_slash: true,
             path: "/".to_owned(),
         };
@@ -138,6 +140,12 @@ impl TestProviderBuilder {
     /// No `iss` in the callback, and no word of it in the metadata.
     pub fn without_issuer_parameter(mut self) -> Self {
         self.settings.sends_issuer = false;
+        self
+    }
+
+    /// Logins have to be pushed (RFC 9126): the metadata says so, and no other begins.
+    pub fn require_pushed_requests(mut self) -> Self {
+        self.settings.requires_pushed_requests = true;
         self
     }
 

@@ -44,6 +44,9 @@ impl Tenant {
             "claims_supported": ["aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "nickname", "picture", "sub"],
             "request_uri_parameter_supported": true,
         });
+        if self.settings.requires_pushed_requests {
+            metadata["require_pushed_authorization_requests"] = true.into();
+        }
         if self.settings.sends_issuer {
             metadata["authorization_response_iss_parameter_supported"] = true.into();
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::clock::Timestamp;
 use crate::crypto;
 use crate::jose::base64url;
@@ -20,6 +22,9 @@ pub(super) struct Ask {
     pub(super) prompt: Option<String>,
     pub(super) login_hint: Option<String>,
     pub(super) organization: Option<String>,
+    pub(super) authorization_details: Option<Value>,
+    /// How strongly the person is to prove who they are.
+    pub(super) acr: Option<String>,
 }
 
 /// A person's answer to it.
@@ -32,6 +37,8 @@ pub(super) struct Grant {
     pub(super) auth_time: Timestamp,
     pub(super) tell_auth_time: bool,
     pub(super) organization: Option<String>,
+    pub(super) authorization_details: Option<Value>,
+    pub(super) acr: Option<String>,
     pub(super) session: String,
 }
 

@@ -102,6 +102,8 @@ impl Tenant {
             auth_time: person.auth_time,
             tell_auth_time: ask.max_age.is_some(),
             organization: ask.organization.clone(),
+            authorization_details: ask.authorization_details.clone(),
+            acr: ask.acr.clone(),
             session: person.id,
         };
         let mut grants = self.grants();

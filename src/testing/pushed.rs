@@ -13,17 +13,18 @@ use super::tenant::Tenant;
 impl Tenant {
     /// RFC 9126: what `/authorize` is to be asked, told beforehand.
     pub(super) fn push(&self, request: &SeenRequest) -> Response<Bytes> {
-        let client = match self.authenticate(request) {
-            Ok(client) => client,
-            Err(refusal) => return *refusal,
-        };
+        if let Err(refusal) = self.authenticate(request) {
+            return *refusal;
+        }
         let mut parameters = request.fields();
         // Section 2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
         if request.field("request_uri").is_some() {
             return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A request_uri cannot be pushed");
         }
-        parameters.retain(|(name, _)| name != "client_secret" && name != "client_id");
-        parameters.push(("client_id".to_owned(), client.id.clone()));
+        parameters.retain(|(name, _)| !AUTHENTICATION.contains(&name.as_str()));
+        if request.field("client_id").is_none() {
+            return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "Missing required parameter: client_id");
+        }
         match self.check(&parameters) {
             Ok(_) => {}
             Err(Refusal::Page(_, title, _)) => return answer::error(StatusCode::BAD_REQUEST, "invalid_request", title),
@@ -35,4 +36,6 @@ impl Tenant {
     }
 }
 
+/// What a form holds beside the request.
+const AUTHENTICATION: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 const LIFE: Duration = Duration::from_secs(30);

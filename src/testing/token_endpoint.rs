@@ -196,6 +196,9 @@ impl Tenant {
         if let Some(refresh_token) = refresh_token {
             body["refresh_token"] = refresh_token.into();
         }
+        if let Some(details) = &grant.authorization_details {
+            body["authorization_details"] = details.clone();
+        }
         if grant.scope.split(' ').any(|word| word == "openid") {
             body["id_token"] = self.id_token(grant, &access_token, nonce).into();
         }

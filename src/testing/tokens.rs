@@ -26,7 +26,9 @@ impl Tenant {
             None => format!("{}@clients", issued.client_id),
         };
         let for_userinfo = issued.scope.split(' ').any(|word| word == "openid");
-        let audience = if for_userinfo { json!([audience, self.url(Endpoint::UserInfo)]) } else { json!(audience) };
+        let user_info = for_userinfo.then(|| self.url(Endpoint::UserInfo));
+        let audiences: Vec<_> = audience.split(' ').chain(user_info.as_deref()).collect();
+        let audience = if let [only] = audiences.as_slice() { json!(only) } else { json!(audiences) };
         let claims = json!({
             "iss": self.issuer,
             "sub": subject,
@@ -58,6 +60,9 @@ impl Tenant {
         }
         if grant.tell_auth_time {
             set("auth_time", grant.auth_time.unix_seconds().into());
+        }
+        if let Some(acr) = &grant.acr {
+            set("acr", acr.clone().into());
         }
         if let Some(organization) = &grant.organization {
             name_organization(&mut claims, organization);

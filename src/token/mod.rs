@@ -7,7 +7,7 @@ mod revocation;
 
 pub use introspection::Introspection;
 pub(crate) use renewal::{Target, no_refresh_token};
-pub(crate) use response::{Seconds, TokenResponse};
+pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
 
 use std::sync::Arc;
 
@@ -115,6 +115,7 @@ fn credentials(
         id_token,
         id_token_refusal: None,
         scope: response.scope,
+        authorization_details: response.authorization_details,
         requested_scope,
         requested_audience,
     })

@@ -72,6 +72,11 @@ impl Application {
         let mut response = request(self, &metadata, form, &[]).await.map_err(renewal_failure)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
+        // RFC 9396, section 7: a server returns what is granted; one that says nothing has not changed it.
+        if let (None, Some(old)) = (target.audience, old) {
+            let known = &old.parts().authorization_details;
+            response.authorization_details = response.authorization_details.or_else(|| known.clone());
+        }
         let unverified = response.id_token().cloned();
         let previous = old.and_then(Credentials::id_token).cloned();
         let requested_scope = match (target.scope, old) {

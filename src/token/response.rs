@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
@@ -17,6 +19,8 @@ pub(crate) struct TokenResponse {
     pub(crate) access_token: AccessToken,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) scope: Option<Box<str>>,
+    /// RFC 9396, section 7, as JSON.
+    pub(crate) authorization_details: Option<Box<str>>,
     id_token: Option<Secret>,
 }
 
@@ -34,6 +38,8 @@ struct Body<'a> {
     id_token: Option<Text<'a>>,
     #[serde(borrow, default)]
     scope: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    authorization_details: Option<&'a RawValue>,
 }
 
 impl TokenResponse {
@@ -54,10 +60,15 @@ impl TokenResponse {
         let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
         let access_token = AccessToken::new(token_type, access_token, expires_at)
             .ok_or_else(|| refused("its access_token holds characters that no token may have"))?;
+        let details = body.authorization_details.map(RawValue::get);
+        if details.is_some_and(|json| !serde_json::from_str(json).is_ok_and(|json| are_authorization_details(&json))) {
+            return Err(refused("its authorization_details are not an array of objects, each of which has a type"));
+        }
         Ok(Self {
             access_token,
             refresh_token: present(&body.refresh_token).map(Secret::from),
             scope: body.scope.map(|text| Box::from(&*text)),
+            authorization_details: details.map(Box::from),
             id_token: present(&body.id_token).map(Secret::from),
         })
     }
@@ -65,6 +76,11 @@ impl TokenResponse {
     pub(crate) fn id_token(&self) -> Option<&Secret> {
         self.id_token.as_ref()
     }
+}
+
+/// RFC 9396, section 2: "an array of JSON objects", in each of which `type` is "REQUIRED".
+pub(crate) fn are_authorization_details(json: &Value) -> bool {
+    json.as_array().is_some_and(|details| details.iter().all(|detail| detail.get("type").is_some_and(Value::is_string)))
 }
 
 /// Empty text counts as absent, as null does.

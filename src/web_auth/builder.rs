@@ -2,13 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use url::Url;
 
 use crate::application::Application;
 #[cfg(feature = "loopback")]
 use crate::error::Result;
 use crate::provider::Organization;
-use crate::web_auth::request::Parameters;
+use crate::web_auth::parameters::Parameters;
 #[cfg(feature = "loopback")]
 use crate::web_auth::{
     browser::{Browser, SystemBrowser, dynamic::DynBrowser},
@@ -48,6 +49,7 @@ pub struct WebAuth {
     pub(super) application: Application,
     pub(super) parameters: Arc<Parameters>,
     pub(super) redirect_uri: Option<Arc<str>>,
+    pub(super) delivery: Delivery,
     pub(super) timeout: Duration,
     #[cfg(feature = "loopback")]
     pub(super) browser: Arc<dyn DynBrowser>,
@@ -55,6 +57,15 @@ pub struct WebAuth {
     pub(super) address: LoopbackAddress,
     #[cfg(feature = "loopback")]
     pub(super) page: CallbackPage,
+}
+
+/// How the provider gets to know what a login asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// By the browser, unless the provider's metadata requires the other.
+    Url,
+    /// Beforehand.
+    Pushed,
 }
 
 impl Application {
@@ -65,6 +76,7 @@ impl Application {
             application: self.clone(),
             parameters: Arc::default(),
             redirect_uri: None,
+            delivery: Delivery::Url,
             timeout: Duration::from_secs(5 * 60),
             #[cfg(feature = "loopback")]
             browser: Arc::new(SystemBrowser::new()),
@@ -126,7 +138,7 @@ impl WebAuth {
     /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
-        Arc::make_mut(&mut self.parameters).organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
+        Arc::make_mut(&mut self.parameters).demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
         self
     }
 
@@ -168,7 +180,7 @@ impl WebAuth {
     /// How long ago the person may have proved who they are; the ID token has to say when that was.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        Arc::make_mut(&mut self.parameters).max_age = Some(age);
+        Arc::make_mut(&mut self.parameters).demands.max_age = Some(age);
         self
     }
 
@@ -178,16 +190,58 @@ impl WebAuth {
         self.parameter("ui_locales", tags)
     }
 
-    /// How strongly the person has to prove who they are, best first, separated by spaces.
+    /// How strongly the person is to prove who they are, best first, separated by spaces. It is a wish: what became of it says
+    /// the claim `acr` of the ID token. A demand goes into [`claims`](Self::claims).
     #[must_use]
     pub fn acr_values(self, values: impl Into<String>) -> Self {
         self.parameter("acr_values", values)
     }
 
-    /// The API that the access token is for, as an absolute URI, at providers that follow RFC 8707.
+    /// The API that the access token is for, as an absolute URI, at providers that follow RFC 8707. Called again, it adds one:
+    /// a token for all of them.
     #[must_use]
-    pub fn resource(self, uri: impl Into<String>) -> Self {
-        self.parameter("resource", uri)
+    pub fn resource(mut self, uri: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.parameters).add_resource(uri.into());
+        self
+    }
+
+    /// Single claims to be told in the ID token or in user info: a JSON object with `id_token` or `userinfo` (OpenID Connect
+    /// Core 1.0, section 5.5). An `acr` of the ID token that is `essential` and has `value` or `values` is a demand: the login
+    /// fails with `IdToken` when it comes back with another. Other claims are looked for by the program.
+    ///
+    /// ```
+    /// # use hallpass::WebAuth;
+    /// let auth = WebAuth::new("acme.eu.auth0.com", "CLIENT_ID")
+    ///     .claims(serde_json::json!({ "id_token": { "email": { "essential": true } } }));
+    /// ```
+    #[must_use]
+    pub fn claims(mut self, claims: impl Serialize) -> Self {
+        Arc::make_mut(&mut self.parameters).set_claims(&claims);
+        self
+    }
+
+    /// What is to be granted, in more detail than a scope can say: a JSON array of objects, each with a `type` (RFC 9396,
+    /// section 2). What was granted says [`Credentials::authorization_details`](crate::Credentials::authorization_details).
+    ///
+    /// ```
+    /// # use hallpass::WebAuth;
+    /// let auth = WebAuth::new("acme.eu.auth0.com", "CLIENT_ID")
+    ///     .authorization_details(serde_json::json!([{ "type": "payment", "amount": "12.50", "currency": "EUR" }]));
+    /// ```
+    #[must_use]
+    pub fn authorization_details(mut self, details: impl Serialize) -> Self {
+        Arc::make_mut(&mut self.parameters).set_authorization_details(&details);
+        self
+    }
+
+    /// Tells the provider directly what the login asks for, before the browser is opened: the URL then holds nothing that
+    /// anybody could read or alter (RFC 9126). It is done unasked where the provider's metadata requires it. The URL is
+    /// good for a short while only, half a minute at Auth0: see
+    /// [`PendingLogin::url_expires_at`](crate::PendingLogin::url_expires_at).
+    #[must_use]
+    pub fn pushed(mut self) -> Self {
+        self.delivery = Delivery::Pushed;
+        self
     }
 
     /// Any other parameter of the authorization request. What protects the login cannot be set.

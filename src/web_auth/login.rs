@@ -7,10 +7,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
 use crate::token::{self, Asked};
-use crate::web_auth::builder::WebAuth;
+use crate::web_auth::builder::{Delivery, WebAuth};
 use crate::web_auth::callback::Callback;
+use crate::web_auth::parameters::Parameters;
 use crate::web_auth::pending::{LoginSecrets, PendingLogin};
-use crate::web_auth::request::Parameters;
+use crate::web_auth::pushed::push;
+use crate::web_auth::request::AuthorizationRequest;
 
 #[cfg(feature = "loopback")]
 use {
@@ -36,7 +38,7 @@ impl WebAuth {
     pub async fn start(&self) -> Result<Credentials> {
         let metadata = self.application.provider().metadata().await?;
         let mut listener = Listener::bind(&self.loopback_address()?, ResponseMode::Query, self.page.clone())?;
-        let login = self.prepare(&metadata, listener.redirect_uri().into())?;
+        let login = self.prepare(&metadata, listener.redirect_uri().into()).await?;
         let belongs = |text: &str| Callback::parse(text).is_ok_and(|callback| callback.answers(&login));
         let returned = timeout(self.timeout, self.wait_for_return(&mut listener, login.url(), &belongs)).await;
         match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login)))? {
@@ -54,14 +56,15 @@ impl WebAuth {
     /// person to [`PendingLogin::url`], and keep the rest until they come back.
     ///
     /// # Errors
-    /// `Configuration`, `Discovery`, `Network`, `TimedOut`.
+    /// `Configuration`, `Discovery`, `Network`, `TimedOut`; where the login is [`pushed`](Self::pushed), also `Server` and
+    /// `InvalidResponse`.
     pub async fn begin(&self) -> Result<PendingLogin> {
         let Some(redirect_uri) = &self.redirect_uri else {
             return Err(Error::configuration("begin() needs a redirect_uri, exactly as it is registered at the provider"));
         };
         check_redirect_uri(redirect_uri)?;
         let metadata = self.application.provider().metadata().await?;
-        self.prepare(&metadata, Arc::clone(redirect_uri))
+        self.prepare(&metadata, Arc::clone(redirect_uri)).await
     }
 
     /// The second half: `callback` is what came to the redirect URI, as its full URL, its query, or a form's body.
@@ -81,13 +84,11 @@ impl WebAuth {
 
     /// Who finishes a login relies on what this asks for; the ID token is checked for what the login has asked for.
     fn asks_no_more_than(&self, login: &PendingLogin) -> Result<()> {
-        let Parameters { max_age, organization, .. } = &*self.parameters;
-        let is_as_fresh = max_age.is_none_or(|own| login.max_age.is_some_and(|age| age <= own));
-        if is_as_fresh && (organization.is_none() || *organization == login.organization) {
+        if self.parameters.demands.are_covered_by(&login.demands) {
             return Ok(());
         }
         Err(Error::configuration(
-            "this login was begun without the organization or max_age that is asked for here; finish it with the WebAuth that began it",
+            "this login was begun without the organization, max_age or essential acr that is asked for here; finish it with the WebAuth that began it",
         ))
     }
 
@@ -100,18 +101,27 @@ impl WebAuth {
             && self.parameters.audience.as_ref().is_none_or(|audience| requested_audience.as_ref() == Some(audience))
     }
 
-    fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
-        let Parameters { scope, audience, max_age, organization, .. } = &*self.parameters;
+    async fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
+        let parameters = self.parameters.checked()?;
         let secrets = LoginSecrets::generate()?;
+        let client_id = self.application.client_id();
+        let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
+        let (url, url_expires_at) = if self.delivery == Delivery::Pushed || metadata.requires_pushed_requests {
+            let pushed = push(&self.application, metadata, request.to_form()).await?;
+            (pushed.url, Some(self.application.time().now().plus(pushed.life)))
+        } else {
+            (request.to_url(metadata)?, None)
+        };
+        let Parameters { scope, audience, demands, .. } = parameters;
         Ok(PendingLogin {
-            url: self.parameters.authorize_url(metadata, self.application.client_id(), &redirect_uri, &secrets)?,
+            url,
+            url_expires_at,
             issuer: Arc::clone(&metadata.issuer),
             client_id: Arc::clone(self.application.shared_client_id()),
             redirect_uri,
             scope: Arc::clone(scope),
             audience: audience.clone(),
-            max_age: *max_age,
-            organization: organization.clone(),
+            demands: demands.clone(),
             expires_at: self.application.time().now().plus(self.timeout),
             secrets,
         })
@@ -128,12 +138,8 @@ impl WebAuth {
         }
         let code = Callback::parse(callback)?.code(&login, metadata)?;
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
-        let flow = Flow::Login {
-            nonce: login.asks_for_identity().then_some(&*nonce),
-            code: Some(code.expose()),
-            max_age: login.max_age,
-            organization: login.organization.as_deref(),
-        };
+        let flow =
+            Flow::Login { nonce: login.asks_for_identity().then_some(&*nonce), code: Some(code.expose()), demands: &login.demands };
         let asked = Asked { scope: &login.scope, audience: login.audience.as_ref(), flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
         token::redeem_code(&self.application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
@@ -187,8 +193,9 @@ impl WebAuth {
         Error::new(
             ErrorKind::TimedOut,
             format!(
-                "no callback arrived in {} seconds; if the browser shows an error page, register {} as an allowed callback URL",
+                "no callback arrived in {} seconds; if the browser shows an error page, {}register {} as an allowed callback URL",
                 self.timeout.as_secs(),
+                if login.url_expires_at.is_some() { "open the login sooner, or " } else { "" },
                 login.redirect_uri
             ),
         )

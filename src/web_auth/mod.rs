@@ -8,7 +8,9 @@ mod callback;
 mod listener;
 mod login;
 mod logout;
+mod parameters;
 pub(crate) mod pending;
+mod pushed;
 mod request;
 mod step_up;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -11,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::crypto;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{base64url, base64url_decode};
-use crate::provider::Organization;
+use crate::json::Text;
+use crate::provider::{Demands, Organization};
 use crate::secret::Secret;
 use crate::token::holds_scope;
 
@@ -21,13 +23,13 @@ use crate::token::holds_scope;
 /// [`to_secret_string`](Self::to_secret_string). `Debug` shows none of it.
 pub struct PendingLogin {
     pub(crate) url: Url,
+    pub(crate) url_expires_at: Option<Timestamp>,
     pub(crate) issuer: Arc<str>,
     pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: Arc<str>,
     pub(crate) scope: Arc<str>,
     pub(crate) audience: Option<Arc<str>>,
-    pub(crate) max_age: Option<Duration>,
-    pub(crate) organization: Option<Arc<Organization>>,
+    pub(crate) demands: Demands,
     pub(crate) expires_at: Timestamp,
     pub(crate) secrets: LoginSecrets,
 }
@@ -39,6 +41,14 @@ impl PendingLogin {
         &self.url
     }
 
+    /// Until when the browser has to be there, where the provider was told of the login beforehand
+    /// ([`pushed`](crate::WebAuth::pushed)); none where the URL is good for as long as the login. How long the person then
+    /// takes is another matter.
+    #[must_use]
+    pub fn url_expires_at(&self) -> Option<OffsetDateTime> {
+        self.url_expires_at.map(Timestamp::to_offset_date_time)
+    }
+
     /// The login as text, to be kept until the callback comes: in an encrypted and authenticated cookie or on the server,
     /// bound to this browser either way. Whoever has it can finish the login in the person's place, and whoever can alter it
     /// decides what is checked then: it is not sealed.
@@ -48,18 +58,21 @@ impl PendingLogin {
         let secrets = Zeroizing::new(base64url(&*self.secrets.0));
         let kept = Kept {
             url: self.url.as_str().into(),
+            url_expires_at: self.url_expires_at.map(Timestamp::unix_millis),
             issuer: (*self.issuer).into(),
             client_id: (*self.client_id).into(),
             redirect_uri: (*self.redirect_uri).into(),
             scope: (*self.scope).into(),
             audience: self.audience.as_deref().map(Cow::from),
-            max_age: self.max_age.map(|age| age.as_secs()),
-            organization: self.organization.as_ref().map(|organization| organization.as_str().into()),
+            max_age: self.demands.max_age.map(|age| age.as_secs()),
+            organization: self.demands.organization.as_ref().map(|organization| organization.as_str().into()),
+            acr: self.demands.acr.as_ref().map(|acr| acr.iter().map(|value| Text((**value).into())).collect()),
             expires_at: self.expires_at.unix_millis(),
             secrets: (*secrets).as_str().into(),
         };
         // Growing would leave an unwiped copy behind, so it begins as long as it gets; the secrets come last.
         let texts = kept.url.len() + kept.issuer.len() + kept.client_id.len() + kept.redirect_uri.len() + kept.scope.len();
+        let texts = texts + kept.acr.iter().flatten().map(|value| value.len() + 3).sum::<usize>();
         let mut json = Zeroizing::new(Vec::with_capacity(1024 + 2 * texts));
         serde_json::to_writer(&mut *json, &kept).expect("text and numbers are always JSON");
         let encoded = Zeroizing::new(base64url(&json));
@@ -82,13 +95,17 @@ impl PendingLogin {
         let secrets = secrets.and_then(|bytes| <[u8; 96]>::try_from(bytes.as_slice()).ok()).ok_or_else(refused)?;
         Ok(Self {
             url: Url::parse(&kept.url).map_err(|_| refused())?,
+            url_expires_at: kept.url_expires_at.map(Timestamp::from_unix_millis),
             issuer: Arc::from(&*kept.issuer),
             client_id: Arc::from(&*kept.client_id),
             redirect_uri: Arc::from(&*kept.redirect_uri),
             scope: Arc::from(&*kept.scope),
             audience: kept.audience.map(|audience| Arc::from(&*audience)),
-            max_age: kept.max_age.map(Duration::from_secs),
-            organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
+            demands: Demands {
+                max_age: kept.max_age.map(Duration::from_secs),
+                organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
+                acr: kept.acr.map(|acr| acr.iter().map(|value| Box::from(&**value)).collect()),
+            },
             expires_at: Timestamp::from_unix_millis(kept.expires_at),
             secrets: LoginSecrets(Zeroizing::new(secrets)),
         })
@@ -115,6 +132,8 @@ impl fmt::Debug for PendingLogin {
 struct Kept<'a> {
     #[serde(borrow)]
     url: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url_expires_at: Option<i64>,
     #[serde(borrow)]
     issuer: Cow<'a, str>,
     #[serde(borrow)]
@@ -126,6 +145,8 @@ struct Kept<'a> {
     audience: Option<Cow<'a, str>>,
     max_age: Option<u64>,
     organization: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    acr: Option<Vec<Text<'a>>>,
     expires_at: i64,
     #[serde(borrow)]
     secrets: Cow<'a, str>,

@@ -1,138 +1,119 @@
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
 
 use url::{Url, form_urlencoded};
 
 use crate::error::{Error, Result};
-use crate::provider::{Metadata, Organization};
+use crate::form::Form;
+use crate::provider::Metadata;
 use crate::token::holds_scope;
+use crate::web_auth::parameters::{Kind, Parameters};
 use crate::web_auth::pending::LoginSecrets;
 
-/// What a login asks the provider for, beside what protects it.
-#[derive(Debug, Clone)]
-pub(crate) struct Parameters {
-    pub(crate) scope: Arc<str>,
-    /// The API that the access token is to be for: `audience` or `resource`, which stands among the others, too.
-    pub(crate) audience: Option<Arc<str>>,
-    pub(crate) max_age: Option<Duration>,
-    pub(crate) organization: Option<Arc<Organization>>,
-    /// In the order in which they were set; a name stands there once.
-    others: Vec<(String, String)>,
-    /// The first thing that is wrong with them, said when the login starts.
-    refusal: Option<Error>,
+/// The authorization request of one login (OpenID Connect Core 1.0, section 3.1.2.1; RFC 7636, section 4.3).
+pub(crate) struct AuthorizationRequest<'a> {
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) client_id: &'a str,
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) secrets: &'a LoginSecrets,
 }
 
-impl Default for Parameters {
-    fn default() -> Self {
-        Self {
-            scope: Arc::from("openid profile email"),
-            audience: None,
-            max_age: None,
-            organization: None,
-            others: Vec::new(),
-            refusal: None,
-        }
-    }
+/// What a request is written to, one parameter after the other: a URL's query, or a form.
+pub(crate) trait Written {
+    fn put(&mut self, name: &str, value: Value<'_>);
 }
 
-impl Parameters {
-    pub(crate) fn set(&mut self, name: &str, value: String) {
-        if matches!(name, "audience" | "resource") {
-            self.audience = Some(value.as_str().into());
+/// A parameter's value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Text(&'a str),
+    Number(u64),
+    Json(&'a str),
+}
+
+impl AuthorizationRequest<'_> {
+    /// All of it, wherever it is written to.
+    pub(crate) fn write(&self, to: &mut impl Written) {
+        let Parameters { scope, demands, .. } = self.parameters;
+        to.put("response_type", Value::Text("code"));
+        to.put("client_id", Value::Text(self.client_id));
+        to.put("redirect_uri", Value::Text(self.redirect_uri));
+        if !scope.is_empty() {
+            to.put("scope", Value::Text(scope));
         }
-        if OURS.contains(&name) {
-            self.refuse(format!("the parameter {name} is this crate's own and cannot be set"));
-        } else if let Some(known) = self.others.iter_mut().find(|known| known.0 == name) {
-            known.1 = value;
-        } else {
-            self.others.push((name.to_owned(), value));
+        to.put("state", Value::Text(&self.secrets.state()));
+        if holds_scope(scope, "openid") {
+            to.put("nonce", Value::Text(&self.secrets.nonce()));
+        }
+        to.put("code_challenge", Value::Text(&self.secrets.code_challenge()));
+        to.put("code_challenge_method", Value::Text("S256"));
+        if let Some(max_age) = demands.max_age {
+            to.put("max_age", Value::Number(max_age.as_secs()));
+        }
+        if let Some(organization) = &demands.organization {
+            to.put("organization", Value::Text(organization.as_str()));
+        }
+        for other in self.parameters.others() {
+            let value = match other.kind {
+                Kind::Text => Value::Text(&other.value),
+                Kind::Json => Value::Json(&other.value),
+            };
+            to.put(&other.name, value);
         }
     }
 
-    pub(crate) fn refuse(&mut self, why: impl Into<String>) {
-        self.refusal.get_or_insert_with(|| Error::configuration(why.into()));
-    }
-
-    /// The URL that the person's browser is sent to (OpenID Connect Core 1.0, section 3.1.2.1; RFC 7636, section 4.3).
-    pub(crate) fn authorize_url(
-        &self,
-        metadata: &Metadata,
-        client_id: &str,
-        redirect_uri: &str,
-        secrets: &LoginSecrets,
-    ) -> Result<Url> {
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
-        }
-        let endpoint = metadata.authorization_endpoint.as_str();
-        let others: usize = self.others.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+    /// The URL that the person's browser is sent to, with all of it in the query.
+    pub(crate) fn to_url(&self, metadata: &Metadata) -> Result<Url> {
+        let others: usize = self.parameters.others().iter().map(|other| other.name.len() + other.value.len() + 8).sum();
         // One allocation for all but values that are mostly encoded; what protects the login takes 300 bytes.
-        let length = endpoint.len() + client_id.len() + redirect_uri.len() + self.scope.len() + others + 512;
-        let mut query = Query(String::with_capacity(length));
-        query.0.push_str(endpoint);
-        query.0.push(if metadata.authorization_endpoint.query().is_none() { '?' } else { '&' });
-        query.push("response_type", "code");
-        query.push("client_id", client_id);
-        query.push("redirect_uri", redirect_uri);
-        if !self.scope.is_empty() {
-            query.push("scope", &self.scope);
-        }
-        query.push("state", &secrets.state());
-        if holds_scope(&self.scope, "openid") {
-            query.push("nonce", &secrets.nonce());
-        }
-        query.push("code_challenge", &secrets.code_challenge());
-        query.push("code_challenge_method", "S256");
-        if let Some(max_age) = self.max_age {
-            query.push_number("max_age", max_age.as_secs());
-        }
-        if let Some(organization) = &self.organization {
-            query.push("organization", organization.as_str());
-        }
-        for (name, value) in &self.others {
-            query.push(name, value);
-        }
-        Url::parse(&query.0).map_err(|error| Error::configuration("the authorization URL could not be built").with_source(error))
+        let length = self.client_id.len() + self.redirect_uri.len() + self.parameters.scope.len() + others + 512;
+        AuthorizeUrl::with_capacity(metadata, length).write(|query| self.write(query))
+    }
+
+    /// The form that it is told to the provider by beforehand.
+    pub(crate) fn to_form(&self) -> Form {
+        let mut form = Form::default();
+        self.write(&mut form);
+        form
     }
 }
 
-struct Query(String);
+/// A URL of the authorization endpoint. What stands in the endpoint's own query stays there.
+pub(crate) struct AuthorizeUrl(String);
 
-impl Query {
-    fn push(&mut self, name: &str, value: &str) {
-        self.push_name(name);
-        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+impl AuthorizeUrl {
+    pub(crate) fn with_capacity(metadata: &Metadata, length: usize) -> Self {
+        let endpoint = &metadata.authorization_endpoint;
+        let mut url = String::with_capacity(endpoint.as_str().len() + length);
+        url.push_str(endpoint.as_str());
+        url.push(if endpoint.query().is_none() { '?' } else { '&' });
+        Self(url)
     }
 
-    fn push_number(&mut self, name: &str, value: u64) {
-        self.push_name(name);
-        write!(self.0, "{value}").expect("a String takes everything");
+    pub(crate) fn write(mut self, write: impl FnOnce(&mut Self)) -> Result<Url> {
+        write(&mut self);
+        Url::parse(&self.0).map_err(|error| Error::configuration("the authorization URL could not be built").with_source(error))
     }
+}
 
-    fn push_name(&mut self, name: &str) {
+impl Written for AuthorizeUrl {
+    fn put(&mut self, name: &str, value: Value<'_>) {
         if !self.0.ends_with(['?', '&']) {
             self.0.push('&');
         }
         self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
         self.0.push('=');
+        match value {
+            Value::Text(text) | Value::Json(text) => self.0.extend(form_urlencoded::byte_serialize(text.as_bytes())),
+            Value::Number(number) => write!(self.0, "{number}").expect("a String takes everything"),
+        }
     }
 }
 
-/// What protects the login, and what has a setter of its own.
-const OURS: [&str; 13] = [
-    "response_type",
-    "response_mode",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "max_age",
-    "organization",
-    // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).
-    "request",
-    "request_uri",
-];
+impl Written for Form {
+    fn put(&mut self, name: &str, value: Value<'_>) {
+        match value {
+            Value::Text(text) | Value::Json(text) => self.push(name, text),
+            Value::Number(number) => self.push(name, &number.to_string()),
+        }
+    }
+}

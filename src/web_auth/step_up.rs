@@ -47,7 +47,7 @@ impl WebAuth {
             }
             parameters.scope = all.into();
         }
-        parameters.max_age = [parameters.max_age, wanted.max_age()].into_iter().flatten().min();
+        parameters.demands.max_age = [parameters.demands.max_age, wanted.max_age()].into_iter().flatten().min();
         Ok(auth)
     }
 }

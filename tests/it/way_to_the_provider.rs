@@ -22,11 +22,13 @@ async fn a_callers_client_that_would_follow_redirects_follows_none_to_or_from_th
         let redirect = |endpoint| Fault::redirect(elsewhere.endpoint_url(endpoint).as_str()).with_status(status);
         let good = application();
         let credentials = login(&web_auth(&good).scope("openid offline_access")).await.unwrap();
-        for endpoint in [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Token, Endpoint::UserInfo, Endpoint::Revoke] {
+        for endpoint in [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Par, Endpoint::Token, Endpoint::UserInfo, Endpoint::Revoke]
+        {
             provider.next(endpoint, redirect(endpoint));
             let result = match endpoint {
                 Endpoint::UserInfo => good.user_info(&credentials).await.map(drop),
                 Endpoint::Revoke => good.revoke(credentials.refresh_token().unwrap()).await,
+                Endpoint::Par => login(&web_auth(&application()).pushed()).await.map(drop),
                 _ => login(&web_auth(&application())).await.map(drop),
             };
             let error = result.unwrap_err();

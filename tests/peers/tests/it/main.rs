@@ -1,5 +1,6 @@
 //! One binary for all tests against real peers.
 
+mod authorization_request;
 mod browser_login;
 mod browser_logout;
 mod keychain;

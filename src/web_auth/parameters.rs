@@ -1,0 +1,152 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::provider::Demands;
+use crate::token::are_authorization_details;
+
+/// What a login asks the provider for, beside what protects it.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameters {
+    pub(crate) scope: Arc<str>,
+    /// The API that the access token is to be for: `audience`, else each `resource`, separated by spaces.
+    pub(crate) audience: Option<Arc<str>>,
+    pub(crate) demands: Demands,
+    /// In the order in which they were set; a name stands there once, but for `resource`.
+    others: Vec<Parameter>,
+    /// The first thing that is wrong with them, said when the login starts.
+    refusal: Option<Error>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Parameter {
+    pub(crate) name: Box<str>,
+    pub(crate) value: Box<str>,
+    pub(crate) kind: Kind,
+}
+
+/// What a parameter's value is in a request object: in a URL and in a form all are text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Json,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            scope: Arc::from("openid profile email"),
+            audience: None,
+            demands: Demands::default(),
+            others: Vec::new(),
+            refusal: None,
+        }
+    }
+}
+
+impl Parameters {
+    /// # Errors
+    /// `Configuration` when one of them cannot work.
+    pub(crate) fn checked(&self) -> Result<&Self> {
+        self.refusal.as_ref().map_or(Ok(self), |refusal| Err(refusal.clone()))
+    }
+
+    pub(crate) fn others(&self) -> &[Parameter] {
+        &self.others
+    }
+
+    /// Any parameter, by its name.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        match name {
+            _ if OURS.contains(&name) => self.refuse(format!("the parameter {name} is this crate's own and cannot be set")),
+            "resource" => self.add_resource(value),
+            "claims" | "authorization_details" => match serde_json::from_str::<Json>(&value) {
+                Ok(json) => self.set_json(name, &json),
+                Err(_) => self.refuse(format!("the parameter {name} is no JSON")),
+            },
+            _ => self.replace(name, value, Kind::Text),
+        }
+        if name == "audience" {
+            self.name_apis();
+        }
+    }
+
+    /// RFC 8707, section 2: "Multiple resource parameters MAY be used to indicate that the requested token is intended to
+    /// be used at multiple resources."
+    pub(crate) fn add_resource(&mut self, uri: String) {
+        // "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component."
+        if !Url::parse(&uri).is_ok_and(|uri| uri.fragment().is_none()) {
+            self.refuse("resource must be an absolute URI without a fragment");
+        }
+        self.others.push(Parameter { name: "resource".into(), value: uri.into(), kind: Kind::Text });
+        self.name_apis();
+    }
+
+    /// OpenID Connect Core 1.0, section 5.5.
+    pub(crate) fn set_claims(&mut self, claims: &impl Serialize) {
+        self.set_json("claims", claims);
+    }
+
+    /// RFC 9396, section 2.
+    pub(crate) fn set_authorization_details(&mut self, details: &impl Serialize) {
+        self.set_json("authorization_details", details);
+    }
+
+    fn set_json(&mut self, name: &str, value: &impl Serialize) {
+        let Ok(json) = serde_json::to_value(value) else {
+            return self.refuse(format!("the parameter {name} cannot be written as JSON"));
+        };
+        match name {
+            "claims" if !json.is_object() => self.refuse("claims must be a JSON object with id_token or userinfo"),
+            "authorization_details" if !are_authorization_details(&json) => {
+                self.refuse("authorization_details must be a JSON array of objects, each of which has a type");
+            }
+            _ => {
+                if name == "claims" {
+                    self.demands.acr = Demands::acr_in(&json);
+                }
+                self.replace(name, json.to_string(), Kind::Json);
+            }
+        }
+    }
+
+    fn replace(&mut self, name: &str, value: String, kind: Kind) {
+        let parameter = Parameter { name: name.into(), value: value.into(), kind };
+        match self.others.iter_mut().find(|known| &*known.name == name) {
+            Some(known) => *known = parameter,
+            None => self.others.push(parameter),
+        }
+    }
+
+    fn name_apis(&mut self) {
+        let named =
+            |name: &str| self.others.iter().filter(|known| &*known.name == name).map(|known| &*known.value).collect::<Vec<_>>();
+        let apis = if named("audience").is_empty() { named("resource") } else { named("audience") };
+        self.audience = Some(apis.join(" ").into());
+    }
+
+    pub(crate) fn refuse(&mut self, why: impl Into<String>) {
+        self.refusal.get_or_insert_with(|| Error::configuration(why.into()));
+    }
+}
+
+/// What protects the login, and what has a setter of its own.
+const OURS: [&str; 13] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "max_age",
+    "organization",
+    // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).
+    "request",
+    "request_uri",
+];

@@ -1,0 +1,145 @@
+//! What a login may ask for in detail, how it is written, and what of it comes back.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
+use hallpass::{ErrorKind, PendingLogin, WebAuth};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::altered_login::{Alteration, accepts, application, login, refuses, web_auth};
+use crate::two_halves::{TwoHalves, parameter};
+
+#[derive(Serialize)]
+struct Payment {
+    r#type: &'static str,
+    amount: &'static str,
+}
+
+#[tokio::test]
+async fn authorization_details_are_asked_for_and_what_was_granted_is_told() {
+    let halves = TwoHalves::start().await;
+    let auth =
+        halves.auth.clone().scope("openid offline_access").authorization_details([Payment { r#type: "payment", amount: "12.50" }]);
+    let halves = TwoHalves { auth, ..halves };
+    let (login, callback) = halves.returned().await;
+    let asked: Value = serde_json::from_str(&parameter(login.url().as_str(), "authorization_details")).unwrap();
+    assert_eq!(asked, json!([{ "type": "payment", "amount": "12.50" }]));
+    let credentials = halves.auth.finish(login, &callback).await.unwrap();
+    assert_eq!(credentials.authorization_details::<Value>().unwrap(), *asked.as_array().unwrap());
+    assert!(credentials.authorization_details::<u8>().is_none(), "they do not fit");
+
+    let application = halves.auth.application();
+    let renewed = application.renew_credentials(&credentials).await.unwrap();
+    assert_eq!(renewed.authorization_details::<Value>().unwrap()[0]["amount"], "12.50");
+    halves.provider.next(Endpoint::Token, Fault::new().remove("authorization_details"));
+    let renewed = application.renew_credentials(&renewed).await.unwrap();
+    assert_eq!(renewed.authorization_details::<Value>().unwrap()[0]["amount"], "12.50", "nothing said is nothing changed");
+    halves.provider.next(Endpoint::Token, Fault::new().set("authorization_details", json!([])));
+    let renewed = application.renew_credentials(&renewed).await.unwrap();
+    assert!(renewed.authorization_details::<Value>().unwrap().is_empty(), "nothing granted is not nothing said");
+
+    let nothing = TwoHalves::start().await.log_in().await.unwrap();
+    assert!(nothing.authorization_details::<Value>().is_none());
+}
+
+#[tokio::test]
+async fn an_answer_whose_authorization_details_cannot_be_any_is_refused() {
+    let halves = TwoHalves::start().await;
+    for details in [json!("payment"), json!({ "type": "payment" }), json!([1]), json!([{}]), json!([{ "type": 7 }]), json!([[]])] {
+        let error = halves.answered(Fault::new().set("authorization_details", &details)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{details}: {error}");
+    }
+    let granted = halves.answered(Fault::new().set("authorization_details", json!(null))).await.unwrap();
+    assert!(granted.authorization_details::<Value>().is_none());
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_said_before_anything_is_sent() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider));
+    let rows: [(&str, WebAuth); 10] = [
+        ("claims: a list", auth.clone().claims(["email"])),
+        ("claims: a text", auth.clone().claims("{}")),
+        ("claims: no JSON", auth.clone().parameter("claims", "{")),
+        ("claims: a number", auth.clone().parameter("claims", "7")),
+        ("authorization_details: an object", auth.clone().authorization_details(json!({ "type": "payment" }))),
+        ("authorization_details: no type", auth.clone().authorization_details(json!([{ "amount": 1 }]))),
+        ("authorization_details: a text", auth.clone().authorization_details("[]")),
+        ("authorization_details: no JSON", auth.clone().parameter("authorization_details", "[")),
+        ("resource: relative", auth.clone().resource("api")),
+        ("resource: with a fragment", auth.clone().resource("https://api.acme.com/#a")),
+    ];
+    for (row, auth) in rows {
+        let error = auth.begin().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{row}");
+        assert!(error.to_string().contains(row.split(':').next().unwrap()), "{row}: {error}");
+    }
+    assert_eq!(provider.count(Endpoint::Authorize), 0);
+    for auth in [auth.clone().parameter("claims", "{ }"), auth.clone().parameter("authorization_details", "[]")] {
+        login(&auth).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_be_for_several_apis() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider)).resource("https://one.example/api").resource("urn:two");
+    let began = auth.begin().await.unwrap();
+    let named: Vec<_> = began.url().query_pairs().filter(|(name, _)| name == "resource").map(|(_, uri)| uri.into_owned()).collect();
+    assert_eq!(named, ["https://one.example/api", "urn:two"]);
+    for auth in [auth.clone(), auth.pushed()] {
+        let credentials = login(&auth).await.unwrap();
+        let token = credentials.access_token().expose().split('.').nth(1).unwrap().to_owned();
+        let claims: Value = serde_json::from_slice(&BASE64.decode(token).unwrap()).unwrap();
+        assert_eq!(claims["aud"].as_array().unwrap()[..2], ["https://one.example/api", "urn:two"]);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_demanded_has_to_come() {
+    let provider = TestProvider::start().await;
+    let demanding = |values: Value| {
+        let acr = json!({ "id_token": { "acr": { "essential": true, "values": values } } });
+        web_auth(&application(&provider)).claims(acr)
+    };
+    let auth = demanding(json!(["strong", "stronger"]));
+    assert_eq!(login(&auth).await.unwrap().user().unwrap().get::<String>("acr").as_deref(), Some("strong"));
+    accepts(&provider, &auth, &[("the other one", |token| token.set("acr", "stronger"))]).await;
+    let rows: [(&str, Alteration); 5] = [
+        ("missing", |token| token.remove("acr")),
+        ("weaker", |token| token.set("acr", "weak")),
+        ("in capitals", |token| token.set("acr", "STRONG")),
+        ("a list", |token| token.set("acr", ["strong"])),
+        ("null", |token| token.set("acr", Value::Null)),
+    ];
+    refuses(&provider, &auth, "acr", &rows).await;
+    for (name, wish) in [
+        ("acr_values", web_auth(&application(&provider)).acr_values("strong")),
+        ("not essential", web_auth(&application(&provider)).claims(json!({ "id_token": { "acr": { "values": ["strong"] } } }))),
+    ] {
+        accepts(&provider, &wish, &[(name, |token| token.set("acr", "weak"))]).await;
+    }
+    // The demand is the login's: kept as text, and not to be got round by finishing it elsewhere.
+    let plain = web_auth(&application(&provider));
+    let began = plain.begin().await.unwrap();
+    assert_eq!(auth.finish(began, "code=x").await.unwrap_err().kind(), ErrorKind::Configuration);
+    let began = auth.begin().await.unwrap();
+    let callback = TestBrowser::new().visit(began.url()).await.unwrap();
+    let kept = PendingLogin::from_secret_string(&began.to_secret_string()).unwrap();
+    provider.next_id_token(|token| {
+        token.set("acr", "weak");
+    });
+    assert_eq!(plain.finish(kept, &callback).await.unwrap_err().kind(), ErrorKind::IdToken);
+}
+
+#[tokio::test]
+async fn one_value_may_be_demanded_too() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider)).claims(json!({ "id_token": { "acr": { "essential": true, "value": "strong" } } }));
+    let auth = auth.max_age(Duration::from_secs(60));
+    login(&auth).await.unwrap();
+    refuses(&provider, &auth, "acr", &[("weaker", |token| token.set("acr", "weak"))]).await;
+}
