@@ -214,7 +214,8 @@ mod tests {
         let content = Content::from_record(&record, &key, &application).unwrap();
         assert_eq!(content.to_record(&key).as_bytes(), record.as_bytes());
         assert_eq!(content.login.credentials.scope(), "a \"quoted\" b");
-        assert_eq!(content.login.credentials.authorization_details().unwrap(), [serde_json::json!({ "type": "payment" })]);
+        let details = content.login.credentials.authorization_details::<serde_json::Value>().unwrap();
+        assert_eq!(details, [serde_json::json!({ "type": "payment" })]);
         assert_eq!(content.refresh_token(), Some(&Secret::from("refresh")));
     }
 
