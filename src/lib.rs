@@ -47,6 +47,7 @@
 //! | `redis` | no | `store::Redis`: a fleet's sessions, sealed, each renewed by one replica |
 //! | `tower` | no | [`AuthorizedClient`] as a `tower::Service` of reqwest's requests, and as a `tower::Layer` around any HTTP service |
 //! | `middleware` | no | [`AuthorizedClient`] as a `reqwest_middleware::Middleware` |
+//! | `blocking` | no | `blocking`: logins and API calls for programs without async |
 //! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -54,6 +55,9 @@
 mod access_token;
 mod application;
 pub mod authorized_client;
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod cache;
 pub mod client_auth;
 mod client_credentials;

@@ -9,6 +9,7 @@ mod api_call;
 mod api_origins;
 mod api_redirects;
 mod authorization_request;
+mod blocking;
 mod browser;
 mod callback;
 mod callback_text;
