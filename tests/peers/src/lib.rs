@@ -5,6 +5,7 @@
 //! start makes the test fail with what it printed; no test is ever skipped.
 
 mod authority;
+mod inspection;
 mod interrupted;
 mod mock_server;
 mod oidc_provider;
@@ -15,6 +16,7 @@ mod replica;
 mod signal;
 
 pub use authority::{Authority, Certificate};
+pub use inspection::InspectedPage;
 pub use interrupted::{Interrupted, Moment};
 pub use mock_server::MockServer;
 pub use oidc_provider::OidcProvider;

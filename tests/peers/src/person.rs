@@ -52,6 +52,10 @@ impl Person {
         PersonsBrowser(self.browser.clone())
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.browser
+    }
+
     /// Types a URL and waits for the page.
     pub async fn opens(&self, url: &Url) -> std::result::Result<(), CmdError> {
         self.browser.goto(url.as_str()).await
@@ -59,9 +63,16 @@ impl Person {
 
     /// Fills in the login page. Any password is right.
     pub async fn logs_in_as(&self, name: &str) {
-        self.find("input[name=login]").await.send_keys(name).await.expect("the name is typed");
-        self.find("input[name=password]").await.send_keys("password").await.expect("the password is typed");
+        self.types("input[name=login]", name).await;
+        self.types("input[name=password]", "password").await;
         self.click("button[type=submit]").await;
+    }
+
+    /// Fills in the login page of a `TestProvider`.
+    pub async fn logs_in_at_the_test_provider(&self, email: &str, password: &str) {
+        self.types("input[name=username]", email).await;
+        self.types("input[name=password]", password).await;
+        self.click("button[value=accept]").await;
     }
 
     /// Agrees on the consent page.
@@ -103,7 +114,15 @@ impl Person {
         self.browser.current_url().await.expect("the browser is there")
     }
 
-    async fn click(&self, selector: &str) {
+    /// Puts this into a field, in place of what is there.
+    pub async fn types(&self, selector: &str, text: &str) {
+        let field = self.find(selector).await;
+        field.clear().await.expect("the field is emptied");
+        field.send_keys(text).await.expect("the text is typed");
+    }
+
+    /// Presses a button, or follows a link.
+    pub async fn click(&self, selector: &str) {
         self.find(selector).await.click().await.expect("the element is clicked");
     }
 

@@ -3,9 +3,11 @@
 mod authorization_request;
 mod browser_login;
 mod browser_logout;
+mod callback_pages;
 mod keychain;
 mod lying_provider;
 mod machines;
 mod peers_themselves;
 mod refreshed_tokens;
 mod replicas;
+mod test_provider_pages;
