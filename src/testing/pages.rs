@@ -7,18 +7,17 @@ use super::answer;
 
 /// `refused` says what was wrong with the last try.
 pub(super) fn login(ticket: &str, application: &str, user: &str, refused: Option<&str>) -> Response<Bytes> {
-    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let refused = refused.map(|refused| format!(r#"<p class="error" role="alert">{}</p>"#, escaped(refused))).unwrap_or_default();
+    let Refused { status, title, alert, fields } = Refused::because_of(refused, "Log in");
     let (focus_user, focus_password) = if user.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
     let body = format!(
         r#"<h1>Log in</h1>
 <p>to continue to <strong>{application}</strong></p>
-{refused}
+{alert}
 <form method="post" action="login?state={ticket}">
 <label for="username">Email address</label>
-<input id="username" name="username" type="email" value="{user}" autocomplete="username" required{focus_user}>
+<input id="username" name="username" type="email" value="{user}" autocomplete="username" required{fields}{focus_user}>
 <label for="password">Password</label>
-<input id="password" name="password" type="password" value="" autocomplete="current-password" required{focus_password}>
+<input id="password" name="password" type="password" value="" autocomplete="current-password" required{fields}{focus_password}>
 <button type="submit" name="action" value="accept">Continue</button>
 <button type="submit" name="action" value="cancel" class="quiet" formnovalidate>Cancel</button>
 </form>
@@ -27,7 +26,7 @@ pub(super) fn login(ticket: &str, application: &str, user: &str, refused: Option
         ticket = escaped(ticket),
         user = escaped(user),
     );
-    answer::html(status, page("Log in", &body))
+    answer::html(status, page(&title, &body))
 }
 
 pub(super) fn consent(ticket: &str, application: &str, user: &str, audience: Option<&str>, scope: &str) -> Response<Bytes> {
@@ -52,20 +51,43 @@ pub(super) fn consent(ticket: &str, application: &str, user: &str, audience: Opt
 }
 
 pub(super) fn activation(user_code: &str, refused: Option<&str>) -> Response<Bytes> {
-    let status = if refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let refused = refused.map(|refused| format!(r#"<p class="error" role="alert">{}</p>"#, escaped(refused))).unwrap_or_default();
+    let Refused { status, title, alert, fields } = Refused::because_of(refused, "Connect a device");
     let body = format!(
         r#"<h1>Connect a device</h1>
 <p>Is this the code that your device shows?</p>
-{refused}
+{alert}
 <form method="post" action="activate">
 <label for="user_code">Code</label>
-<input id="user_code" name="user_code" type="text" value="{user_code}" autocomplete="off" required autofocus>
+<input id="user_code" name="user_code" type="text" value="{user_code}" autocomplete="off" required{fields} autofocus>
 <button type="submit" name="action" value="accept">Confirm</button>
 </form>"#,
         user_code = escaped(user_code),
     );
-    answer::html(status, page("Connect a device", &body))
+    answer::html(status, page(&title, &body))
+}
+
+/// What a page is like after a try that was wrong, and otherwise.
+struct Refused {
+    status: StatusCode,
+    title: String,
+    /// Said at once by screen readers.
+    alert: String,
+    /// Attributes of the fields that it is about.
+    fields: &'static str,
+}
+
+impl Refused {
+    fn because_of(reason: Option<&str>, title: &str) -> Self {
+        let Some(reason) = reason else {
+            return Self { status: StatusCode::OK, title: title.to_owned(), alert: String::new(), fields: "" };
+        };
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            title: format!("Error: {title}"),
+            alert: format!(r#"<p class="error" id="refused" role="alert">{}</p>"#, escaped(reason)),
+            fields: r#" aria-invalid="true" aria-describedby="refused""#,
+        }
+    }
 }
 
 /// Something to read, and nothing to do.
@@ -86,6 +108,7 @@ fn page(title: &str, body: &str) -> String {
 <style>{STYLE}</style>
 </head>
 <body>
+<header>Test provider</header>
 <main>
 {body}
 </main>
@@ -117,16 +140,21 @@ pub(super) fn unescaped(text: &str) -> String {
 }
 
 const STYLE: &str = "\
-:root{--ink:#1d1f23;--paper:#f4f5f7;--card:#fff;--line:#8a8f98;--accent:#1f5fbf;--on-accent:#fff;--error:#b3261e}\
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--paper:#15171a;--card:#202327;--line:#7d838c;--accent:#8ab4f8;--on-accent:#10213d;--error:#ff8a80}}\
+:root{color-scheme:light dark;--ink:#1d1f23;--quiet:#4b515c;--paper:#f3f4f6;--card:#fff;--edge:#dfe2e7;--line:#8a8f98;--accent:#1f5fbf;--on-accent:#fff;--error:#b3261e;--tint:#fdeceb}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaed;--quiet:#b4bbc7;--paper:#101216;--card:#1a1d23;--edge:#2e333c;--line:#7d838c;--accent:#8ab4f8;--on-accent:#10213d;--error:#ff9a92;--tint:#3a1d1c}}\
 *{box-sizing:border-box}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}\
-main{width:100%;max-width:24rem;padding:2rem;background:var(--card);border-radius:.75rem;overflow-wrap:anywhere}\
-h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25}\
+body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;justify-content:center;padding:1.5rem 1rem;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\
+header{margin-bottom:1rem;color:var(--quiet);font-weight:600}\
+main{width:100%;max-width:24rem;padding:2rem;background:var(--card);border:1px solid var(--edge);border-radius:1rem;box-shadow:0 1px 2px #0000000d,0 8px 24px #0000000d}\
+h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;letter-spacing:-.01em}\
+p{margin:0 0 1rem}\
+ul{margin:0 0 1rem;padding-left:1.25rem}\
+main>:last-child{margin-bottom:0}\
 label{display:block;margin-top:1rem;font-weight:600}\
-input{width:100%;margin-top:.25rem;padding:.625rem .75rem;border:1px solid var(--line);border-radius:.375rem;background:transparent;color:inherit;font:inherit}\
-button{width:100%;margin-top:1rem;padding:.625rem;border:1px solid var(--accent);border-radius:.375rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;cursor:pointer}\
-button.quiet{background:transparent;color:var(--accent)}\
+input{width:100%;margin-top:.25rem;padding:.625rem .75rem;border:1px solid var(--line);border-radius:.5rem;background:transparent;color:inherit;font:inherit}\
+button{width:100%;margin-top:1.25rem;padding:.625rem;border:1px solid var(--accent);border-radius:.5rem;background:var(--accent);color:var(--on-accent);font:inherit;font-weight:600;cursor:pointer}\
+button.quiet{margin-top:.75rem;background:transparent;color:var(--accent)}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}\
-.error{color:var(--error);font-weight:600}\
-.note{margin:1.5rem 0 0;font-size:.875rem}";
+[aria-invalid]{border-color:var(--error)}\
+.error{padding:.625rem .75rem;border-radius:.5rem;background:var(--tint);color:var(--error);font-weight:600}\
+.note{margin-top:1.5rem;color:var(--quiet);font-size:.875rem}";

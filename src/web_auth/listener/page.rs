@@ -30,6 +30,8 @@ pub struct CallbackPage {
     done: Option<OwnHtml>,
     failed: Option<OwnHtml>,
     refused: Option<OwnHtml>,
+    pending: Option<OwnHtml>,
+    logged_out: Option<OwnHtml>,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +105,19 @@ impl CallbackPage {
         self
     }
 
+    /// Shown when your application still checks the login after ten seconds: the title, and HTML for the page's main part,
+    /// with a heading.
+    pub fn pending_html(mut self, title: impl Into<String>, html: impl Into<String>) -> Self {
+        self.pending = Some(OwnHtml { title: title.into(), body: html.into() });
+        self
+    }
+
+    /// Shown after a logout: the title, and HTML for the page's main part, with a heading.
+    pub fn logged_out_html(mut self, title: impl Into<String>, html: impl Into<String>) -> Self {
+        self.logged_out = Some(OwnHtml { title: title.into(), body: html.into() });
+        self
+    }
+
     /// The policy that all pages are served under: nothing but the one inline style, known by its hash.
     pub(super) fn content_security_policy(&self) -> String {
         let hash = STANDARD.encode(crypto::sha256(self.css().as_bytes()));
@@ -115,13 +130,15 @@ impl CallbackPage {
             Shown::Outcome(PageOutcome::Done) => self.done.as_ref(),
             Shown::Outcome(PageOutcome::Failed) => self.failed.as_ref(),
             Shown::Outcome(PageOutcome::Refused) => self.refused.as_ref(),
-            Shown::Outcome(PageOutcome::LoggedOut) | Shown::Pending | Shown::Stray => None,
+            Shown::Outcome(PageOutcome::LoggedOut) => self.logged_out.as_ref(),
+            Shown::Pending => self.pending.as_ref(),
+            Shown::Stray => None,
         };
         let (language, title, main) = match own {
             Some(OwnHtml { title, body }) => (self.language.as_deref().unwrap_or("en"), escaped(title), body.clone()),
             None => {
                 let (heading, main) = default_main(shown, &escaped(name.unwrap_or("the application")));
-                ("en", heading, main)
+                ("en", heading.to_owned(), main)
             }
         };
         let mut html = format!(
@@ -137,7 +154,8 @@ impl CallbackPage {
         if let Some(name) = name {
             let _ = writeln!(html, "<header>{}</header>", escaped(name));
         }
-        let _ = write!(html, "<main>\n{main}\n</main>\n</body>\n</html>\n");
+        // A live region: screen readers say by themselves how it ended.
+        let _ = write!(html, "<main>\n<div role=\"status\">\n{main}\n</div>\n</main>\n</body>\n</html>\n");
         html
     }
 
@@ -149,36 +167,30 @@ impl CallbackPage {
 }
 
 /// Heading and main part of a page of ours, for an application whose name is HTML already.
-fn default_main(shown: Shown, application: &str) -> (String, String) {
+fn default_main(shown: Shown, application: &str) -> (&'static str, String) {
     let (mark, heading, text) = match shown {
-        Shown::Outcome(PageOutcome::Done) => {
-            (DONE_MARK, "You are logged in".to_owned(), format!("Go back to {application}: it is ready. You can close this page."))
-        }
+        Shown::Outcome(PageOutcome::Done) => (DONE_MARK, "You are logged in", format!("Go back to {application}: it is ready.")),
         Shown::Outcome(PageOutcome::LoggedOut) => {
-            (DONE_MARK, "You are logged out".to_owned(), "You can close this page.".to_owned())
+            (DONE_MARK, "You are logged out", format!("To log in again, start from {application}."))
         }
-        Shown::Outcome(PageOutcome::Failed) => (
-            FAILED_MARK,
-            "The login did not work".to_owned(),
-            format!("Go back to {application}: it says what happened. You can close this page."),
-        ),
-        Shown::Outcome(PageOutcome::Refused) => (
-            REFUSED_MARK,
-            "The login was cancelled".to_owned(),
-            format!("No access was given. To try again, start from {application}. You can close this page."),
-        ),
+        Shown::Outcome(PageOutcome::Failed) => {
+            (FAILED_MARK, "The login did not work", format!("Go back to {application}: it says what happened."))
+        }
+        Shown::Outcome(PageOutcome::Refused) => {
+            (REFUSED_MARK, "The login was cancelled", format!("No access was given. To try again, start from {application}."))
+        }
         Shown::Pending => (
             PENDING_MARK,
-            format!("Go back to {application}"),
-            "The login is still being checked there. You can close this page.".to_owned(),
+            "The login is being checked",
+            format!("It takes longer than usual. Go back to {application}: it says how it ends."),
         ),
         Shown::Stray => (
             REFUSED_MARK,
-            "There is nothing to do here".to_owned(),
-            format!("This address takes only the answer to a login that {application} has started. You can close this page."),
+            "There is nothing to do here",
+            format!("This address takes only the answer to a login that {application} has started."),
         ),
     };
-    let main = format!("{mark}\n<h1>{heading}</h1>\n<p>{text}</p>");
+    let main = format!("{mark}\n<h1>{heading}</h1>\n<p>{text}</p>\n<p class=\"end\">You can close this page.</p>");
     (heading, main)
 }
 
@@ -199,8 +211,8 @@ fn escaped(text: &str) -> String {
 
 const STYLE: &str = include_str!("page.css");
 
-const DONE_MARK: &str = r#"<svg class="done" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="M14.5 24.5l6.5 6.5 13-14"/></svg>"#;
-const FAILED_MARK: &str = r#"<svg class="failed" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="M24 13.5v13M24 33.5v.5"/></svg>"#;
+const DONE_MARK: &str = r#"<svg class="done" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="24"/><path d="M14.5 24.5l6.5 6.5 13-14"/></svg>"#;
+const FAILED_MARK: &str = r#"<svg class="failed" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="24"/><path d="M24 13.5v13M24 33.5v.5"/></svg>"#;
 const REFUSED_MARK: &str =
-    r#"<svg class="refused" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="M15 24h18"/></svg>"#;
-const PENDING_MARK: &str = r#"<svg class="pending" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="M24 13v11.5l7.5 4.5"/></svg>"#;
+    r#"<svg class="refused" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="24"/><path d="M15 24h18"/></svg>"#;
+const PENDING_MARK: &str = r#"<svg class="pending" viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="24"/><path d="M24 13v11.5l7.5 4.5"/></svg>"#;
