@@ -12,6 +12,7 @@ mod oidc_provider;
 mod person;
 mod process;
 mod redis_server;
+mod redis_watch;
 mod replica;
 mod signal;
 
@@ -22,5 +23,6 @@ pub use mock_server::MockServer;
 pub use oidc_provider::OidcProvider;
 pub use person::{Person, PersonsBrowser};
 pub use redis_server::RedisServer;
+pub use redis_watch::RedisWatch;
 pub use replica::{Answer, Replica};
 pub use signal::Signal;

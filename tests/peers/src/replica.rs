@@ -55,6 +55,11 @@ impl Replica {
         writeln!(self.input, "{} {tasks}", time.as_millis()).expect("the replica listens");
     }
 
+    /// Has so many tasks ask for credentials at once, and again when what they got has ended, so many rounds.
+    pub fn ask_at_each_end(&mut self, tasks: usize, rounds: usize) {
+        writeln!(self.input, "rounds {tasks} {rounds}").expect("the replica listens");
+    }
+
     /// # Panics
     /// When none comes.
     pub async fn answer(&mut self) -> Answer {

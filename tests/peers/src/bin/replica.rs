@@ -1,9 +1,9 @@
 //! One process of a program that runs in several, on one Redis. Environment: `ISSUER`, `CLIENT_ID`, `REDIS_URL`, `SEALING_KEY`
 //! (a number), `LEASE_MILLIS`; `STOP` (when it waits to be stopped, in the words of `Moment`); `MIN_TTL_SECONDS`. Each line of its
-//! input, `once TASKS` or `MILLISECONDS TASKS`, is answered by one of JSON; `go on` ends the wait.
+//! input, `once TASKS`, `MILLISECONDS TASKS` or `rounds TASKS ROUNDS`, is answered by one of JSON; `go on` ends the wait.
 use std::collections::BTreeSet;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{env, thread};
 
 use hallpass::store::{Redis, SealingKey};
@@ -42,36 +42,72 @@ async fn main() {
     let session = session.min_ttl(Duration::from_secs(min_ttl));
 
     while let Some(line) = questions.recv().await {
-        let (time, tasks) = line.split_once(' ').expect("two words");
-        let end = Instant::now() + Duration::from_millis(time.parse().unwrap_or(0));
-        let mut asking = JoinSet::new();
-        for _ in 0..tasks.parse().expect("a number") {
-            asking.spawn(ask_until(session.clone(), end));
-        }
-        let (mut tokens, mut errors) = (BTreeSet::new(), BTreeSet::new());
-        for (of_one, failed) in asking.join_all().await {
-            tokens.extend(of_one);
-            errors.extend(failed);
-        }
-        println!("{}", json!({ "tokens": tokens, "errors": errors }));
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |place: usize| words[place].parse().expect("a number");
+        let got = match words[0] {
+            "once" => ask(&session, number(1), Duration::ZERO).await,
+            "rounds" => ask_at_each_end(&session, number(1), number(2)).await,
+            _ => ask(&session, number(1), Duration::from_millis(number(0) as u64)).await,
+        };
+        println!("{}", json!({ "tokens": got.tokens, "errors": got.errors }));
     }
 }
 
+#[derive(Default)]
+struct Got {
+    tokens: BTreeSet<String>,
+    errors: BTreeSet<String>,
+    /// When the last token ends.
+    end: Option<SystemTime>,
+}
+
+impl Got {
+    fn and(&mut self, more: Self) {
+        self.tokens.extend(more.tokens);
+        self.errors.extend(more.errors);
+        self.end = self.end.max(more.end);
+    }
+}
+
+/// So many tasks at once, for so long.
+async fn ask(session: &CredentialsManager, tasks: usize, time: Duration) -> Got {
+    let (end, mut asking, mut got) = (Instant::now() + time, JoinSet::new(), Got::default());
+    for _ in 0..tasks {
+        asking.spawn(ask_until(session.clone(), end));
+    }
+    for of_one in asking.join_all().await {
+        got.and(of_one);
+    }
+    got
+}
+
+/// So many tasks at once; and again when what they got has ended.
+async fn ask_at_each_end(session: &CredentialsManager, tasks: usize, rounds: usize) -> Got {
+    let mut got = Got::default();
+    for _ in 0..rounds {
+        got.and(ask(session, tasks, Duration::ZERO).await);
+        let left = got.end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        tokio::time::sleep(left.unwrap_or_default()).await;
+    }
+    got
+}
+
 /// At least once.
-async fn ask_until(session: CredentialsManager, end: Instant) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut tokens, mut errors) = (BTreeSet::new(), BTreeSet::new());
+async fn ask_until(session: CredentialsManager, end: Instant) -> Got {
+    let mut got = Got::default();
     loop {
         match session.credentials().await {
             Ok(credentials) => {
-                tokens.insert(credentials.access_token().expose().to_owned());
+                got.tokens.insert(credentials.access_token().expose().to_owned());
+                got.end = credentials.expires_at().map(SystemTime::from);
             }
             Err(error) => {
                 eprintln!("{error:?}");
-                errors.insert(format!("{:?}", error.kind()));
+                got.errors.insert(format!("{:?}", error.kind()));
             }
         }
         if Instant::now() >= end {
-            return (tokens, errors);
+            return got;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

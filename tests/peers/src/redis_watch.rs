@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::redis_server::{PASSWORD, RedisServer};
+
+/// Hears each command that a Redis is sent, as it tells by `MONITOR`: one command is one round trip.
+pub struct RedisWatch {
+    heard: Lines<BufReader<TcpStream>>,
+    marker: MultiplexedConnection,
+}
+
+impl RedisServer {
+    /// # Panics
+    /// When it is not there, or takes nothing but TLS.
+    pub async fn watch(&self) -> RedisWatch {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await.expect("Redis is there");
+        stream.write_all(format!("AUTH {PASSWORD}\r\nMONITOR\r\n").as_bytes()).await.expect("Redis is there");
+        let mut watch = RedisWatch { heard: BufReader::new(stream).lines(), marker: self.connection().await };
+        for _ in 0..2 {
+            assert_eq!(watch.line().await, "+OK");
+        }
+        watch.commands().await;
+        watch
+    }
+}
+
+impl RedisWatch {
+    /// What has been sent since it was asked last, as the command and what its first key is: `EVALSHA lease`. What a script does
+    /// costs no round trip and is left out.
+    pub async fn commands(&mut self) -> Vec<String> {
+        () = redis::cmd("ECHO").arg(MARKER).query_async(&mut self.marker).await.expect("Redis is there");
+        let mut commands = Vec::new();
+        loop {
+            let line = self.line().await;
+            if line.contains(MARKER) {
+                return commands;
+            }
+            commands.extend(told(&line));
+        }
+    }
+
+    /// The next so many commands, whenever they come.
+    pub async fn next(&mut self, count: usize) -> Vec<String> {
+        let mut commands = Vec::new();
+        while commands.len() < count {
+            let line = self.line().await;
+            commands.extend(told(&line));
+        }
+        commands
+    }
+
+    async fn line(&mut self) -> String {
+        let line = timeout(PATIENCE, self.heard.next_line()).await.expect("Redis says something");
+        line.expect("Redis is there").expect("Redis is there")
+    }
+}
+
+/// Of a line such as `+1700000000.123456 [0 127.0.0.1:50000] "HMGET" "{hallpass:…}:record" "generation"`.
+fn told(line: &str) -> Option<String> {
+    let (_, command) = line.split_once("] ").filter(|(from, _)| !from.ends_with(" lua"))?;
+    let words: Vec<&str> = command.split('"').skip(1).step_by(2).collect();
+    let key = words.iter().find(|word| word.starts_with('{')).and_then(|key| key.rsplit(':').next()).unwrap_or_default();
+    Some(format!("{} {key}", words.first()?.to_uppercase()).trim_end().to_owned())
+}
+
+const MARKER: &str = "up to here";
+const PATIENCE: Duration = Duration::from_secs(30);
