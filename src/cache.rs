@@ -52,6 +52,17 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         }
     }
 
+    /// Starts to fetch what is kept no longer, or not young enough, and waits for nothing: it will be needed soon.
+    pub(crate) fn prepare<F>(&self, now: Timestamp, fresh_for: Duration, fetch: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let is_fresh = |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < fresh_for;
+        if self.kept_if(is_fresh).is_none() {
+            self.flight.start(|| self.kept_if(is_fresh), || self.keeping(now, fetch()));
+        }
+    }
+
     /// Fetches anew, unless that has happened meanwhile: `settled` looks at what is kept and says whether it will do.
     pub(crate) async fn refetch<F>(
         &self,

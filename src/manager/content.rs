@@ -59,15 +59,15 @@ impl Content {
             newer.login = Granted::by_login(credentials, now, true);
             return newer;
         }
-        // One refresh token serves all: the login's credentials go on with its successor.
+        // One refresh token serves all, and an ID token is about the person: the login's credentials go on with them.
         let mut parts = newer.login.credentials.parts().clone();
-        parts.refresh_token = credentials.refresh_token().cloned();
-        newer.login.credentials = Credentials::new(parts);
+        (parts.refresh_token, parts.id_token) = (credentials.refresh_token().cloned(), credentials.id_token().cloned());
+        newer.login = Granted::by_login(Credentials::new(parts), self.login.received, self.login.is_renewed);
         newer.others.retain(|other| other.wanted != *wanted && other.granted.term.is_valid_for(Duration::ZERO, now));
         if newer.others.len() >= MOST_OTHERS {
             newer.others.remove(0);
         }
-        let granted = Granted::new(credentials.of_other_api(), now, true, self.session_end());
+        let granted = Granted::new(credentials.of_other_api(), now, true, newer.session_end());
         newer.others.push(Other { wanted: wanted.clone(), granted });
         newer
     }

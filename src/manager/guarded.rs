@@ -27,6 +27,10 @@ impl<T: CredentialsStore> CredentialsStore for Guarded<T> {
         without_panic(async { self.0.lock(key, wait).await }).await
     }
 
+    async fn load_locked(&self, key: &RecordKey, lock: &Lock) -> Result<Option<Record>> {
+        without_panic(async { self.0.load_locked(key, lock).await }).await
+    }
+
     async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
         without_panic(async { self.0.announce(key, lock, intent).await }).await
     }

@@ -5,9 +5,10 @@ use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::content::{Content, Wanted};
-use crate::manager::session::{Known, Purpose, Session, Unsaved};
+use crate::manager::session::{Known, Moment, Purpose, Session, Unsaved};
 use crate::manager::settings::Settings;
 use crate::store::dynamic::DynCredentialsStore;
+use crate::store::{Lock, Record};
 
 /// A session in its store, and what this process knows of it: the two are brought together here and nowhere else.
 #[derive(Clone)]
@@ -47,13 +48,24 @@ impl Kept {
 
     /// The record as it stands in the store, once what could not be written there has been tried again.
     pub(crate) async fn load(&self) -> Result<Arc<Known>> {
-        if let Some(known) = self.session.known()
-            && let Some(unsaved) = known.unsaved
-        {
-            self.write_again(&known.content, unsaved).await?;
+        self.try_again_to_write().await?;
+        let since = self.session.moment();
+        self.learn(self.read().await?, since)
+    }
+
+    /// The same, for who holds the lock.
+    pub(crate) async fn load_locked(&self, lock: &Lock) -> Result<Arc<Known>> {
+        if self.try_again_to_write().await? {
+            // What the store learnt when it locked is over.
+            return self.load().await;
         }
         let since = self.session.moment();
-        let Some(content) = self.read().await? else {
+        let record = self.store.load_locked(&self.session.key, lock).await?;
+        self.learn(record.map(|record| self.content(&record)).transpose()?, since)
+    }
+
+    fn learn(&self, content: Option<Content>, since: Moment) -> Result<Arc<Known>> {
+        let Some(content) = content else {
             self.session.found_nothing(since);
             return Err(nobody_logged_in());
         };
@@ -77,6 +89,13 @@ impl Kept {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// `true` when there was something to write.
+    async fn try_again_to_write(&self) -> Result<bool> {
+        let Some(known) = self.session.known() else { return Ok(false) };
+        let Some(unsaved) = known.unsaved else { return Ok(false) };
+        self.write_again(&known.content, unsaved).await.map(|()| true)
     }
 
     async fn write_again(&self, content: &Content, unsaved: Unsaved) -> Result<()> {
@@ -112,8 +131,12 @@ impl Kept {
     }
 
     async fn read(&self) -> Result<Option<Content>> {
-        let Some(record) = self.store.load(&self.session.key).await? else { return Ok(None) };
-        Content::from_record(&record, &self.session.key, &self.application).map(Some)
+        let record = self.store.load(&self.session.key).await?;
+        record.map(|record| self.content(&record)).transpose()
+    }
+
+    fn content(&self, record: &Record) -> Result<Content> {
+        Content::from_record(record, &self.session.key, &self.application)
     }
 }
 

@@ -1,3 +1,6 @@
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
@@ -50,7 +53,7 @@ impl Renewal {
         for _ in 0..ATTEMPTS {
             let lock = self.kept.store.lock(&self.kept.session.key, LOCK_WAIT).await?;
             // Somebody else may have renewed while this waited.
-            let known = self.kept.load().await?;
+            let known = self.kept.load_locked(&lock).await?;
             if let Some(fitting) = self.fitting(&known.content) {
                 return Ok(fitting);
             }
@@ -68,7 +71,7 @@ impl Renewal {
         let Kept { application, session, .. } = &self.kept;
         let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
         // So that the request follows at once when it has been announced.
-        application.provider().metadata().await?;
+        let metadata = application.provider().metadata().await?;
         let sent = self.kept.now();
         if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
             let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
@@ -80,6 +83,10 @@ impl Renewal {
                 session.spent.was_not_sent();
                 return withheld.map(Permission::credentials);
             }
+        }
+        if content.login.credentials.id_token().is_some() {
+            // Meanwhile, so that the new ID token is stored with the rest.
+            application.provider().prepare_keys(&metadata);
         }
         let target = Target { audience: self.wanted.audience.as_deref(), scope: self.wanted.scope.as_deref() };
         let redeemed = application.redeem_refresh_token(refresh_token, Some(&content.login.credentials), target).await;
@@ -103,13 +110,26 @@ impl Renewal {
                 };
             }
         };
+        let unverified = renewed.credentials.clone();
+        let mut verifying = pin!(application.verify_renewed(renewed));
+        // What the keys at hand say of the ID token is stored with the rest. For any others, nothing waits.
+        let at_once = match poll_fn(|context| Poll::Ready(verifying.as_mut().poll(context))).await {
+            Poll::Ready(verified) => Some(verified),
+            Poll::Pending => None,
+        };
         // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, renewed.credentials.clone(), self.kept.now());
+        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), self.kept.now());
         if !self.save(content, &newer).await? {
             return self.adopt(content).await.map(Some);
         }
-        let verified = application.verify_renewed(renewed).await;
-        self.keep_id_token(&newer, &verified).await;
+        let verified = match at_once {
+            Some(verified) => verified,
+            None => {
+                let verified = verifying.await;
+                self.keep_id_token(&newer, &verified).await;
+                verified
+            }
+        };
         let (session, credentials) = match newer.granted(&self.wanted) {
             Some(other) if self.wanted != Wanted::default() => (&newer.login.credentials, other.credentials.clone()),
             _ => (&verified, verified.clone()),

@@ -44,6 +44,11 @@ impl Keys {
         }
     }
 
+    /// Has the keys at hand when an ID token arrives, if they can be had by then.
+    pub(crate) fn prepare(&self, jwks_uri: &Url) {
+        self.sets.prepare(self.clock.now(), FRESH_FOR, || self.fetch(jwks_uri));
+    }
+
     fn fetch(&self, jwks_uri: &Url) -> impl Future<Output = Result<Arc<KeySet>>> + Send + 'static {
         let (transport, clock, url) = (Arc::clone(&self.transport), self.clock.clone(), jwks_uri.clone());
         async move {

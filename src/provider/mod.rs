@@ -59,6 +59,11 @@ impl Provider {
         id_token::verify(text, expected, &self.keys).await
     }
 
+    /// Has the keys at hand when an ID token arrives, if they can be had by then. Waits for nothing.
+    pub(crate) fn prepare_keys(&self, metadata: &Metadata) {
+        self.keys.prepare(&metadata.jwks_uri);
+    }
+
     /// OpenID Connect Discovery 1.0, section 4.
     fn discover(&self, issuer: &Issuer) -> impl Future<Output = Result<Arc<Metadata>>> + Send + 'static {
         let (transport, clock, issuer) = (Arc::clone(&self.transport), self.clock.clone(), issuer.clone());

@@ -70,6 +70,16 @@ pub trait CredentialsStore: Send + Sync + 'static {
         Lock::within_this_process(key.clone(), wait)
     }
 
+    /// The record, for who holds its lock. By default that is [`load`](Self::load); a store that learns what there is while it
+    /// locks need not be asked again.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    fn load_locked(&self, key: &RecordKey, lock: &Lock) -> impl Future<Output = Result<Option<Record>>> + Send {
+        let _ = lock;
+        self.load(key)
+    }
+
     /// Called by the holder of the lock right before it sends a refresh token. A store whose locks can lapse while their
     /// holders live, such as a lease, has to keep the intent until a save or a removal, or [`settle`](Self::settle),
     /// resolves it, and to answer others with it. By default nobody else can be there.
@@ -114,6 +124,7 @@ pub(crate) mod dynamic {
         fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool>;
         fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()>;
         fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock>;
+        fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>>;
         fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced>;
         fn settle(&self, lock: &Lock, outcome: Outcome);
     }
@@ -133,6 +144,10 @@ pub(crate) mod dynamic {
 
         fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock> {
             Box::pin(CredentialsStore::lock(self, key, wait))
+        }
+
+        fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>> {
+            Box::pin(CredentialsStore::load_locked(self, key, lock))
         }
 
         fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced> {

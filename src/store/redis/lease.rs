@@ -8,13 +8,14 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::crypto;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::redis::connection::Connection;
-use crate::store::redis::{Keys, scripts};
+use crate::store::redis::{Keys, Stored, scripts};
 use crate::store::{Lock, Outcome};
 
 /// Exclusive use of a record among all replicas: a key that nobody else can set until it is released or expires. While it is
 /// held, a task extends it; when it is dropped, that task releases it.
 pub(super) struct Lease {
     pub(super) holder: String,
+    found: Mutex<Option<Stored>>,
     outcome: Arc<Mutex<Option<Outcome>>>,
     _held: oneshot::Sender<()>,
 }
@@ -40,17 +41,25 @@ impl Lease {
         let keeper = Keeper { connection: Arc::clone(connection), keys, holder: new_holder()?, life, outcome: Arc::default() };
         let (sender, receiver) = oneshot::channel();
         tokio::spawn(async move {
-            if let Err(error) = keeper.acquires_within(wait, || sender.is_closed()).await {
-                _ = sender.send(Err(error));
-                return;
-            }
+            let found = match keeper.acquires_within(wait, || sender.is_closed()).await {
+                Ok(found) => Mutex::new(Some(found)),
+                Err(error) => {
+                    _ = sender.send(Err(error));
+                    return;
+                }
+            };
             let (held, dropped) = oneshot::channel();
             let outcome = Arc::clone(&keeper.outcome);
             // Nobody there to take it: `held` is dropped, and the keeper releases at once.
-            _ = sender.send(Ok(Self { holder: keeper.holder.clone(), outcome, _held: held }));
+            _ = sender.send(Ok(Self { holder: keeper.holder.clone(), found, outcome, _held: held }));
             keeper.keep(dropped, within_this_process).await;
         });
         receiver.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Store, "the wait for the stored credentials was broken off")))
+    }
+
+    /// The record as it was when the lease was acquired, once: who asks again wants to know what it is now.
+    pub(super) fn found(&self) -> Option<Stored> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn settle(&self, outcome: Outcome) {
@@ -59,10 +68,13 @@ impl Lease {
 }
 
 impl Keeper {
-    async fn acquires_within(&self, wait: Duration, given_up: impl Fn() -> bool) -> Result<()> {
+    async fn acquires_within(&self, wait: Duration, given_up: impl Fn() -> bool) -> Result<Stored> {
         let deadline = Instant::now().checked_add(wait);
         let mut pause = FIRST_PAUSE;
-        while !self.acquires().await? {
+        loop {
+            if let Some(found) = self.acquires().await? {
+                return Ok(found);
+            }
             let left = deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() || given_up() {
                 return Err(in_use(wait));
@@ -70,16 +82,18 @@ impl Keeper {
             sleep(jittered(pause).min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Ok(())
     }
 
-    async fn acquires(&self) -> Result<bool> {
+    /// What the lease is for, when it is this holder's.
+    async fn acquires(&self) -> Result<Option<Stored>> {
         let mut call = scripts::ACQUIRE.key(&self.keys.lease);
-        call.arg(&self.holder).arg(milliseconds(self.life));
+        call.key(&self.keys.record).arg(&self.holder).arg(milliseconds(self.life));
         let call = &call;
-        self.connection
+        let (acquired, generation, sealed): (bool, _, _) = self
+            .connection
             .run("the stored credentials were not locked", |mut to| async move { call.invoke_async(&mut to).await })
-            .await
+            .await?;
+        Ok(acquired.then_some(Stored { generation, sealed }))
     }
 
     /// Whether there may be something left to extend.
@@ -99,8 +113,8 @@ impl Keeper {
             Some(Outcome::NotTaken) => "not taken",
             Some(Outcome::Unknown) => "unknown",
         };
-        let mut call = scripts::RELEASE.key(&self.keys.record);
-        call.key(&self.keys.lease).arg(&self.holder).arg(outcome);
+        let mut call = scripts::RELEASE.key(&self.keys.lease);
+        call.key(&self.keys.record).arg(&self.holder).arg(outcome);
         let call = &call;
         self.connection.run("the lock was not released", |mut to| async move { call.invoke_async(&mut to).await }).await
     }

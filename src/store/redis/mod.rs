@@ -58,6 +58,12 @@ struct Settings {
     plain_text: bool,
 }
 
+/// A record as Redis holds it.
+struct Stored {
+    generation: Option<u64>,
+    sealed: Option<Vec<u8>>,
+}
+
 /// What Redis calls the things of one session.
 struct Keys {
     record: String,
@@ -119,6 +125,17 @@ impl Redis {
         made.as_ref().map_err(Clone::clone)
     }
 
+    fn open(&self, key: &RecordKey, stored: Stored) -> Result<Option<Record>> {
+        let Some(sealed) = stored.sealed else { return Ok(None) };
+        let record = self.keys.open(key, &sealed)?;
+        // Saves compare with the generation beside the sealed record.
+        if stored.generation != Some(record.generation()) {
+            let message = "the stored credentials are left as they are: their generation was changed";
+            return Err(Error::new(ErrorKind::Store, message));
+        }
+        Ok(Some(record))
+    }
+
     fn keys(&self, key: &RecordKey) -> Keys {
         let session = format!("{{{}:{}}}", self.settings.prefix, key.id());
         Keys { record: format!("{session}:record"), lease: format!("{session}:lease") }
@@ -147,18 +164,19 @@ impl CredentialsStore for Redis {
         let mut command = redis::cmd("HMGET");
         command.arg(record).arg("generation").arg("sealed");
         let command = &command;
-        let (generation, sealed): (Option<u64>, Option<Vec<u8>>) = self
+        let (generation, sealed) = self
             .connection()?
             .run("the stored credentials were not read", |mut to| async move { command.query_async(&mut to).await })
             .await?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let record = self.keys.open(key, &sealed)?;
-        // Saves compare with the generation beside the sealed record.
-        if generation != Some(record.generation()) {
-            let message = "the stored credentials are left as they are: their generation was changed";
-            return Err(Error::new(ErrorKind::Store, message));
+        self.open(key, Stored { generation, sealed })
+    }
+
+    /// The lease has brought it along.
+    async fn load_locked(&self, key: &RecordKey, lock: &Lock) -> Result<Option<Record>> {
+        match lock.guard::<Lease>().and_then(Lease::found) {
+            Some(found) => self.open(key, found),
+            None => self.load(key).await,
         }
-        Ok(Some(record))
     }
 
     async fn save(&self, key: &RecordKey, expected: Option<u64>, record: &Record) -> Result<bool> {

@@ -20,13 +20,15 @@ return 1",
     )
 });
 
-/// KEYS: lease. ARGV: holder, milliseconds. 1 when the lease is the holder's.
+/// KEYS: lease, record. ARGV: holder, milliseconds. 1 when the lease is the holder's, and then the record that it is for.
 pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
-return 0",
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return {0, false, false}
+end
+local stored = redis.call('HMGET', KEYS[2], 'generation', 'sealed')
+return {1, stored[1], stored[2]}",
     )
 });
 
@@ -65,20 +67,20 @@ return {'alone', 0, 0, 0}",
     )
 });
 
-/// KEYS: record, lease. ARGV: holder, what came of its intent: `open`, `not taken` or `unknown`.
+/// KEYS: lease, record. ARGV: holder, what came of its intent: `open`, `not taken` or `unknown`.
 pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 if ARGV[2] == 'open' then return 1 end
-local stored = redis.call('HMGET', KEYS[1], 'holder', 'replayed')
+local stored = redis.call('HMGET', KEYS[2], 'holder', 'replayed')
 if stored[1] ~= ARGV[1] then return 1 end
 if ARGV[2] == 'unknown' then
-  redis.call('HSET', KEYS[1], 'until', 0)
+  redis.call('HSET', KEYS[2], 'until', 0)
 elseif stored[2] == '1' then
-  redis.call('HSET', KEYS[1], 'until', 0, 'replayed', 0)
+  redis.call('HSET', KEYS[2], 'until', 0, 'replayed', 0)
 else
-  redis.call('HDEL', KEYS[1], 'token', 'holder', 'began', 'until', 'replayed')
+  redis.call('HDEL', KEYS[2], 'token', 'holder', 'began', 'until', 'replayed')
 end
 return 1",
     )

@@ -192,6 +192,24 @@ async fn a_login_that_could_not_be_stored_is_stored_by_the_next_call() {
     }
 }
 
+/// G12: what can be had meanwhile is not waited for afterwards, and the ID token is stored with the rest.
+#[tokio::test]
+async fn keys_are_fetched_while_the_refresh_token_is_on_its_way() {
+    let kept = logged_in().await;
+    kept.session.credentials().await.unwrap();
+    kept.clock.advance(HOUR);
+    let (fetched, gate) = (kept.provider.count(Endpoint::Jwks), kept.provider.hold(Endpoint::Token));
+    let renewing = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    kept.provider.asked(Endpoint::Jwks, fetched + 1).await;
+    gate.release();
+    assert!(renewing.await.unwrap().unwrap().id_token_refusal().is_none());
+    assert_eq!(kept.provider.count(Endpoint::Jwks), fetched + 1);
+}
+
 /// G12 — token: 1
 #[tokio::test]
 async fn tokens_are_stored_before_the_keys_for_their_id_token_are_fetched() {
@@ -206,8 +224,15 @@ async fn tokens_are_stored_before_the_keys_for_their_id_token_are_fetched() {
         async move { session.credentials().await }
     });
     gate.reached(1).await;
-    let stored = kept.sibling().credentials().await.unwrap();
-    assert_ne!(stored.refresh_token(), old.refresh_token(), "they are stored while the keys are waited for");
+    let sibling = kept.sibling();
+    let stored = tokio::time::timeout(seconds(10), async {
+        while !sibling.has_valid(HOUR / 2).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        sibling.credentials().await.unwrap()
+    });
+    let stored = stored.await.expect("they are stored while the keys are waited for");
+    assert_ne!(stored.refresh_token(), old.refresh_token());
     gate.release();
     let renewed = renewing.await.unwrap().unwrap();
     assert_eq!(renewed.refresh_token(), stored.refresh_token());

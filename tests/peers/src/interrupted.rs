@@ -72,6 +72,10 @@ impl<S: CredentialsStore> CredentialsStore for Interrupted<S> {
         self.store.lock(key, wait).await
     }
 
+    async fn load_locked(&self, key: &RecordKey, lock: &Lock) -> Result<Option<Record>> {
+        self.store.load_locked(key, lock).await
+    }
+
     async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
         self.is_at(Moment::BeforeAnnouncing);
         let announced = self.store.announce(key, lock, intent).await;

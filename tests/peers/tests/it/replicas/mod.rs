@@ -2,6 +2,7 @@
 
 mod fleet;
 mod outages;
+mod round_trips;
 mod sealed;
 mod stopped;
 mod store;
