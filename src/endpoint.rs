@@ -7,10 +7,13 @@ use url::Url;
 
 use crate::application::Application;
 use crate::client_auth::method::Addressee;
-use crate::error::{Error, ErrorKind, Result, ServerError, is_transient};
+use crate::error::{Error, ErrorKind, Result, ServerError, excerpt, is_transient};
 use crate::form::{Form, leaks_into, repeats};
 use crate::json::{self, MemberNames};
+use crate::mfa_required::MfaRequired;
 use crate::provider::Metadata;
+use crate::secret::Secret;
+use crate::stock_phrases;
 use crate::transport::Reply;
 
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
@@ -76,6 +79,27 @@ struct ErrorBody {
     description: Option<Value>,
     #[serde(default)]
     message: Option<Value>,
+    #[serde(default)]
+    name: Option<Value>,
+    #[serde(default)]
+    policy: Option<Value>,
+    #[serde(default)]
+    mfa_token: Option<Secret>,
+    #[serde(default)]
+    mfa_requirements: Option<Value>,
+}
+
+impl ErrorBody {
+    /// What goes on with a second factor.
+    fn into_mfa(self) -> Option<MfaRequired> {
+        let kinds = |list: &str| -> Vec<String> {
+            let listed = self.mfa_requirements.as_ref().and_then(|requirements| requirements.get(list)?.as_array());
+            let kinds = listed.into_iter().flatten().filter_map(|entry| entry.get("type").unwrap_or(entry).as_str());
+            kinds.map(excerpt).collect()
+        };
+        let (challenges, enrolments) = (kinds("challenge"), kinds("enroll"));
+        self.mfa_token.filter(|token| !token.expose().is_empty()).map(|token| MfaRequired::new(token, challenges, enrolments))
+    }
 }
 
 /// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200. An object that holds a
@@ -100,22 +124,31 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
         Some(Some(error)) if !error.is_string() && !error.is_null() => return invalid("an error that is no text"),
         _ => {}
     }
-    let shown = |text: &&str| !text.is_empty() && !leaks(text);
+    let mfa_token = body.as_ref().and_then(|body| body.mfa_token.as_ref());
+    let is_secret = |text: &str| leaks(text) || mfa_token.is_some_and(|token| repeats(text, token.expose()));
+    let shown = |text: &&str| !text.is_empty() && (stock_phrases::is_one(text) || !is_secret(text));
     let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).filter(shown).map(str::to_owned);
-    let (code, description) = match &body {
-        Some(body) => (
-            text(&body.error).or_else(|| text(&body.code)),
-            text(&body.error_description).or_else(|| text(&body.description)).or_else(|| text(&body.message)),
-        ),
-        None => (None, Some(plain_text(reply)).filter(|text| shown(&&**text))),
+    let (code, name, description) = match &body {
+        Some(body) => {
+            let descriptions = [&body.error_description, &body.description, &body.message];
+            (text(&body.error).or_else(|| text(&body.code)), text(&body.name), descriptions.into_iter().find_map(text))
+        }
+        None => (None, None, Some(plain_text(reply)).filter(|text| shown(&&**text))),
     };
     let code = code.unwrap_or_else(|| format!("http_{}", reply.status.as_u16()));
     let kind = match code.as_str() {
         "mfa_required" => ErrorKind::MfaRequired,
         _ => ErrorKind::Server,
     };
+    let rules = body.as_ref().and_then(|body| text(&body.policy));
     let server = ServerError::new(&code, description.as_deref(), Some(reply.status));
-    Some(Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, &code, application)))
+    let server = server.with_name(name.as_deref()).with_password_rules(rules.as_deref().unwrap_or_default());
+    let error = Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, &code, application));
+    let mfa = body.filter(|_| kind == ErrorKind::MfaRequired).and_then(ErrorBody::into_mfa);
+    Some(match mfa {
+        Some(mfa) => error.with_attachment(mfa),
+        None => error,
+    })
 }
 
 fn plain_text(reply: &Reply) -> String {

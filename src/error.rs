@@ -71,6 +71,8 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
     code: String,
+    name: Option<String>,
+    password_rules: Vec<String>,
     description: Option<String>,
     status: Option<StatusCode>,
 }
@@ -259,7 +261,21 @@ impl StdError for Error {
 
 impl ServerError {
     pub(crate) fn new(code: &str, description: Option<&str>, status: Option<StatusCode>) -> Self {
-        Self { code: excerpt(code), description: description.map(excerpt), status }
+        Self { code: excerpt(code), name: None, password_rules: Vec::new(), description: description.map(excerpt), status }
+    }
+
+    #[must_use]
+    pub(crate) fn with_name(mut self, name: Option<&str>) -> Self {
+        self.name = name.map(excerpt);
+        self
+    }
+
+    /// One rule a line, as Auth0 lists them.
+    #[must_use]
+    pub(crate) fn with_password_rules(mut self, policy: &str) -> Self {
+        let rules = policy.lines().map(|line| line.trim_start_matches([' ', '*']).trim_end()).filter(|rule| !rule.is_empty());
+        self.password_rules = rules.take(MOST_RULES).map(excerpt).collect();
+        self
     }
 
     /// The error code, such as `invalid_grant`; `http_503` and the like where the answer held none.
@@ -268,10 +284,21 @@ impl ServerError {
         &self.code
     }
 
+    /// What Auth0 calls the error beside its code, such as `PasswordStrengthError`; few answers have one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// The provider's explanation: at most 300 characters, control characters escaped.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// What Auth0 demands of a password, when it refused one: one rule each, such as `At least 8 characters in length`.
+    pub fn password_rules(&self) -> impl Iterator<Item = &str> {
+        self.password_rules.iter().map(String::as_str)
     }
 
     /// The HTTP status; none for an error that came through the browser.
@@ -310,3 +337,4 @@ pub(crate) fn is_unprintable(character: char) -> bool {
 }
 
 const EXCERPT_CHARS: usize = 300;
+const MOST_RULES: usize = 20;

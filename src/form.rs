@@ -40,6 +40,13 @@ impl Form {
         }
     }
 
+    /// What it holds, decoded.
+    #[cfg(feature = "auth0")]
+    pub(crate) fn into_fields(self) -> Vec<(String, Zeroizing<String>)> {
+        let fields = form_urlencoded::parse(self.0.as_bytes());
+        fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect()
+    }
+
     /// The form as it is sent; the bytes are wiped with their last clone.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self.0)
@@ -77,13 +84,14 @@ impl Default for Form {
 }
 
 /// The parameters that a provider may well quote in its explanations.
-const PUBLIC: [&str; 20] = [
+const PUBLIC: [&str; 21] = [
     "grant_type",
     "client_id",
     "redirect_uri",
     "scope",
     "audience",
     "resource",
+    "realm",
     "connection",
     "connection_scope",
     "organization",

@@ -21,6 +21,13 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnO
     }
 }
 
+/// A list of objects. A member may stand only once in each.
+#[cfg(feature = "auth0")]
+pub(crate) fn list<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>, NotAnObject> {
+    let objects: Vec<&serde_json::value::RawValue> = serde_json::from_slice(text).map_err(|_| NotAnObject::Other)?;
+    objects.into_iter().map(|text| object(text.get().as_bytes())).collect()
+}
+
 /// No member of the object may stand there twice, known or not: with two, each reader sees its own.
 pub(crate) fn refuse_duplicates(text: &[u8]) -> Result<(), NotAnObject> {
     if object::<MemberNames<'_>>(text)?.are_unique() { Ok(()) } else { Err(NotAnObject::Twice) }

@@ -40,6 +40,7 @@
 //! |---|---|---|
 //! | `rustls`, `http2`, `json`, `form`, `query` | yes | reqwest's own, of the same names |
 //! | `loopback` | yes | [`WebAuth::start`]: the listener and the system's browser |
+//! | `auth0` | no | [`Application::auth0`]: sign-up, passwords, logins by a code or a link, and the second factor |
 //! | `qr` | no | `device::DeviceLogin::qr_code`: where to confirm a device login, for a telephone's camera |
 //! | `multipart`, `stream`, `system-proxy`, `native-tls`, `rustls-no-provider` | no | reqwest's own, of the same names |
 //! | `file` | no | `store::File`: credentials in files, sealed when a key is given |
@@ -54,6 +55,9 @@
 
 mod access_token;
 mod application;
+#[cfg(feature = "auth0")]
+#[cfg_attr(docsrs, doc(cfg(feature = "auth0")))]
+pub mod auth0;
 pub mod authorized_client;
 #[cfg(feature = "blocking")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
@@ -72,11 +76,15 @@ mod error;
 mod form;
 mod jose;
 mod json;
+#[cfg(feature = "auth0")]
+mod json_form;
 mod manager;
+mod mfa_required;
 mod origin;
 mod provider;
 mod secret;
 mod step_up;
+mod stock_phrases;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -94,6 +102,7 @@ pub use client_credentials::ClientCredentials;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use manager::keeper::CredentialsManager;
+pub use mfa_required::MfaRequired;
 pub use provider::{Claims, IdToken};
 pub use secret::Secret;
 pub use step_up::StepUp;

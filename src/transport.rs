@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result, excerpt, is_transient};
-use crate::json;
+use crate::json::{self, NotAnObject};
 use crate::origin;
 
 /// The only way to the provider: confidential, without redirects, bounded in time and size.
@@ -104,15 +104,21 @@ impl Reply {
 
     /// The body as a JSON object, whatever content type it claims. Members that `T` names may stand there only once.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        json::object(&self.body).map_err(|error| {
-            let content_type = excerpt(self.content_type());
-            let content_type = if content_type.is_empty() { "no content type" } else { &content_type };
-            Error::invalid_response(format!(
-                "{} was answered with {} and {content_type}, but not with the JSON object that was expected",
-                self.context, self.status
-            ))
-            .with_source(error)
-        })
+        json::object(&self.body).map_err(|error| self.is_no("the JSON object", error))
+    }
+
+    /// The body as a list of JSON objects.
+    #[cfg(feature = "auth0")]
+    pub(crate) fn json_list<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>> {
+        json::list(&self.body).map_err(|error| self.is_no("the JSON list", error))
+    }
+
+    fn is_no(&self, what: &str, error: NotAnObject) -> Error {
+        let content_type = excerpt(self.content_type());
+        let content_type = if content_type.is_empty() { "no content type" } else { &content_type };
+        let (context, status) = (self.context, self.status);
+        let message = format!("{context} was answered with {status} and {content_type}, but not with {what} that was expected");
+        Error::invalid_response(message).with_source(error)
     }
 
     /// RFC 9110, section 10.2.3: seconds or a date.

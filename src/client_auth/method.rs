@@ -137,6 +137,15 @@ impl ClientAuth {
         Ok(())
     }
 
+    /// The same for endpoints that look for all of it in the body, since the header is another's.
+    #[cfg(feature = "auth0")]
+    pub(crate) fn authenticate_in_body(&self, to: &Addressee<'_>, form: &mut Form) -> Result<()> {
+        match &self.0 {
+            Method::SecretBasic(secret) => Self::client_secret_post(secret.clone()).authenticate(to, form, &mut HeaderMap::new()),
+            _ => self.authenticate(to, form, &mut HeaderMap::new()),
+        }
+    }
+
     /// Whether a text repeats what the application proves itself by.
     pub(crate) fn leaks_into(&self, client_id: &str, text: &str) -> bool {
         match &self.0 {

@@ -76,6 +76,14 @@ impl Provider {
         }
     }
 
+    /// For addresses that no metadata name: a path under the issuer, as the program names it.
+    #[cfg(feature = "auth0")]
+    pub(crate) fn url(&self, path: &str) -> Result<url::Url> {
+        let mut url = self.issuer.as_ref().map_err(Clone::clone)?.url().clone();
+        url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+        Ok(url)
+    }
+
     pub(crate) fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }

@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) withheld: Vec<String>,
     pub(super) rotation: bool,
     pub(super) sends_issuer: bool,
+    pub(super) mfa: bool,
     pub(super) other_keys: bool,
     pub(super) requires_pushed_requests: bool,
     trailing_slash: bool,
@@ -63,6 +64,7 @@ impl TestProviderBuilder {
             withheld: Vec::new(),
             rotation: true,
             sends_issuer: true,
+            mfa: false,
             other_keys: false,
             requires_pushed_requests: false,
             trailing_slash: true,
@@ -146,6 +148,12 @@ impl TestProviderBuilder {
     /// Logins have to be pushed (RFC 9126): the metadata says so, and no other begins.
     pub fn require_pushed_requests(mut self) -> Self {
         self.settings.requires_pushed_requests = true;
+        self
+    }
+
+    /// Everybody needs a second factor where their password is typed into a program: who has none has to enrol one.
+    pub fn require_mfa(mut self) -> Self {
+        self.settings.mfa = true;
         self
     }
 

@@ -1,3 +1,5 @@
+use super::passwordless::LINK_PATH;
+
 /// What the provider can be asked for, each counted by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -29,12 +31,24 @@ pub enum Endpoint {
     Activate,
     /// `/v2/logout` and `/oidc/logout`
     Logout,
+    /// `/dbconnections/signup`
+    SignUp,
+    /// `/dbconnections/change_password`
+    ChangePassword,
+    /// `/passwordless/start`: a code or a link for somebody.
+    PasswordlessStart,
+    /// `/mfa/authenticators`, and what stands under it: the second factors that somebody has.
+    MfaAuthenticators,
+    /// `/mfa/associate`: another second factor for somebody.
+    MfaAssociate,
+    /// `/mfa/challenge`: a code for somebody, or a question on their telephone.
+    MfaChallenge,
     /// Any other path; the answer is 404.
     Other,
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Discovery,
         Self::Jwks,
         Self::Authorize,
@@ -48,6 +62,12 @@ impl Endpoint {
         Self::DeviceCode,
         Self::Activate,
         Self::Logout,
+        Self::SignUp,
+        Self::ChangePassword,
+        Self::PasswordlessStart,
+        Self::MfaAuthenticators,
+        Self::MfaAssociate,
+        Self::MfaChallenge,
         Self::Other,
     ];
 
@@ -67,6 +87,12 @@ impl Endpoint {
             Self::DeviceCode => "oauth/device/code",
             Self::Activate => "activate",
             Self::Logout => "oidc/logout",
+            Self::SignUp => "dbconnections/signup",
+            Self::ChangePassword => "dbconnections/change_password",
+            Self::PasswordlessStart => "passwordless/start",
+            Self::MfaAuthenticators => "mfa/authenticators",
+            Self::MfaAssociate => "mfa/associate",
+            Self::MfaChallenge => "mfa/challenge",
             Self::Other => "other",
         }
     }
@@ -75,7 +101,8 @@ impl Endpoint {
     pub(super) fn of_path(path: &str) -> Self {
         match path {
             "v2/logout" => Self::Logout,
-            "u/consent" => Self::Login,
+            "u/consent" | LINK_PATH => Self::Login,
+            path if path.starts_with("mfa/authenticators/") => Self::MfaAuthenticators,
             "callback" | "other" => Self::Other,
             path => Self::ALL.into_iter().find(|endpoint| endpoint.path() == path).unwrap_or(Self::Other),
         }

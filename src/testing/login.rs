@@ -7,13 +7,16 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use super::authorize::consent_to;
 use super::grants::{Code, Grant, Session, Ticket, Verdict, unguessable};
 use super::pages;
+use super::passwordless::LINK_PATH;
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
-use super::user::WRONG_PASSWORD;
 
 impl Tenant {
     /// The pages between `/authorize` and the callback.
     pub(super) fn login(&self, request: &SeenRequest) -> Response<Bytes> {
+        if request.path().ends_with(LINK_PATH) {
+            return self.open_link(request);
+        }
         let id = request.parameter("state").unwrap_or_default();
         let Some(ticket) = self.grants().tickets.get(&id).cloned() else {
             return pages::notice(StatusCode::BAD_REQUEST, "Unknown login", "This login has ended, or never was.");
@@ -39,11 +42,8 @@ impl Tenant {
             return self.decline(id, &ticket, "User cancelled the login");
         }
         let email = request.field("username").unwrap_or_default();
-        let refused = if email.is_empty() || request.field("password").is_none_or(|password| password == WRONG_PASSWORD) {
-            Some("Wrong email or password.")
-        } else {
-            None
-        };
+        let right = request.field("password").is_some_and(|password| self.is_password_of(&email, &password));
+        let refused = (!right).then_some("Wrong email or password.");
         if refused.is_some() {
             return pages::login(id, &ticket.ask.client_id, &email, refused);
         }

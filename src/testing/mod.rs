@@ -7,6 +7,7 @@
 //!
 //! What is wrong in a test itself (a port that is taken, a status of 1000) is a panic; what a program under test can meet is not.
 
+mod accounts;
 mod answer;
 mod authorize;
 mod client_authentication;
@@ -19,8 +20,10 @@ mod keys;
 mod login;
 mod logout;
 mod pages;
+mod passwordless;
 mod pushed;
 mod revocation;
+mod second_factor;
 mod server;
 mod signed;
 mod tenant;

@@ -2,7 +2,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 /// A request as it arrived, with nothing left out: secrets, too, are what a test looks for.
@@ -68,16 +70,27 @@ impl SeenRequest {
         String::from_utf8_lossy(self.0.body())
     }
 
-    /// A field of a form in the body, decoded; the first one of that name.
+    /// A field of a form in the body, decoded, or a text of a JSON object there; the first one of that name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         self.fields().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// All fields of a form in the body, decoded, in their order.
+    /// All fields of a form in the body, decoded, in their order; or the texts of a JSON object there.
     #[must_use]
     pub fn fields(&self) -> Vec<(String, String)> {
-        pairs(self.0.body())
+        if self.header(CONTENT_TYPE.as_str()) != Some("application/json") {
+            return pairs(self.0.body());
+        }
+        let object: Map<String, Value> = serde_json::from_slice(self.0.body()).unwrap_or_default();
+        object.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+    }
+
+    /// The same, as if it bore no token.
+    pub(super) fn without_authorization(&self) -> Self {
+        let mut request = (*self.0).clone();
+        request.headers_mut().remove(AUTHORIZATION);
+        Self::new(request)
     }
 
     pub(super) fn bytes(&self) -> Bytes {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
+use super::accounts::Accounts;
 use super::answer;
 use super::builder::Settings;
 use super::client::TestClient;
@@ -12,6 +13,8 @@ use super::endpoint::Endpoint;
 use super::grants::Grants;
 use super::intake::Intake;
 use super::keys::Keys;
+use super::passwordless::Messages;
+use super::second_factor::SecondFactors;
 use super::seen::SeenRequest;
 use super::server::{Answer, Reply};
 use super::token_draft::TokenEdits;
@@ -30,6 +33,9 @@ pub(super) struct Tenant {
     pub(super) id_tokens: TokenEdits,
     intakes: HashMap<Endpoint, Intake>,
     grants: Mutex<Grants>,
+    accounts: Mutex<Accounts>,
+    messages: Mutex<Messages>,
+    second_factors: Mutex<SecondFactors>,
 }
 
 /// On an answer that leads the browser back to the application.
@@ -47,6 +53,9 @@ impl Tenant {
             id_tokens: TokenEdits::default(),
             intakes: Endpoint::ALL.into_iter().map(|endpoint| (endpoint, Intake::new())).collect(),
             grants: Mutex::default(),
+            accounts: Mutex::default(),
+            messages: Mutex::default(),
+            second_factors: Mutex::default(),
             settings,
         }
     }
@@ -57,6 +66,18 @@ impl Tenant {
 
     pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn messages(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn second_factors(&self) -> MutexGuard<'_, SecondFactors> {
+        self.second_factors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -79,7 +100,7 @@ impl Tenant {
     /// Whoever logs in exists.
     pub(super) fn user(&self, email: &str) -> TestUser {
         let known = self.settings.users.iter().rev().find(|user| user.is(email));
-        known.cloned().unwrap_or_else(|| TestUser::new(email))
+        known.cloned().unwrap_or_else(|| if email.starts_with('+') { TestUser::by_phone(email) } else { TestUser::new(email) })
     }
 
     fn endpoint_of(&self, path: &str) -> Endpoint {
@@ -112,9 +133,21 @@ impl Tenant {
             Endpoint::Introspect if posted => self.introspect(request),
             Endpoint::Par if posted => self.push(request),
             Endpoint::DeviceCode if posted => self.device_code(request),
+            Endpoint::SignUp if posted => self.sign_up(request),
+            Endpoint::ChangePassword if posted => self.change_password(request),
+            Endpoint::PasswordlessStart if posted => self.start_passwordless(request),
+            Endpoint::MfaAuthenticators if !posted => self.authenticators(request),
+            Endpoint::MfaAssociate if posted => self.associate(request),
+            Endpoint::MfaChallenge if posted => self.challenge(request),
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::Par | Endpoint::DeviceCode => {
                 answer::empty(StatusCode::METHOD_NOT_ALLOWED)
             }
+            Endpoint::SignUp
+            | Endpoint::ChangePassword
+            | Endpoint::PasswordlessStart
+            | Endpoint::MfaAuthenticators
+            | Endpoint::MfaAssociate
+            | Endpoint::MfaChallenge => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
             Endpoint::Callback | Endpoint::Other => {
                 answer::error(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
             }

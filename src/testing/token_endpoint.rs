@@ -23,7 +23,14 @@ impl Tenant {
             Ok(client) => client,
             Err(refusal) => return *refusal,
         };
-        let outcome = match request.field("grant_type").as_deref() {
+        let grant_type = request.field("grant_type");
+        match grant_type.as_deref().and_then(|name| name.strip_prefix("http://auth0.com/oauth/grant-type/")) {
+            Some("password-realm") => return self.password_grant(client, request),
+            Some("passwordless/otp") => return self.passwordless_grant(client, request),
+            Some(kind @ ("mfa-otp" | "mfa-oob" | "mfa-recovery-code")) => return self.second_factor_grant(client, request, kind),
+            _ => {}
+        }
+        let outcome = match grant_type.as_deref() {
             Some("authorization_code") => self.redeem_code(client, request),
             Some("refresh_token") => self.refresh(client, request),
             Some("client_credentials") => self.client_credentials(client, request),
@@ -183,7 +190,7 @@ impl Tenant {
         Ok(self.respond(&grant, &asked, refresh_token.as_deref(), None))
     }
 
-    fn respond(&self, grant: &Grant, asked: &str, refresh_token: Option<&str>, nonce: Option<&str>) -> Value {
+    pub(super) fn respond(&self, grant: &Grant, asked: &str, refresh_token: Option<&str>, nonce: Option<&str>) -> Value {
         let access_token = self.issue_access_token(Issued {
             email: Some(grant.email.clone()),
             client_id: grant.client_id.clone(),

@@ -2,11 +2,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::edit::to_value;
+use super::second_factor::Factor;
 
 /// A person whom the provider knows.
 ///
 /// Nobody has to be registered: whoever logs in exists, with a profile made of the name that was typed, and any password is
-/// right except `wrong`. A `TestUser` is for claims of one's own.
+/// right except `wrong`. A `TestUser` is for claims, a password and second factors of one's own.
 ///
 /// ```
 /// use hallpass::testing::{TestProvider, TestUser};
@@ -21,6 +22,9 @@ use super::edit::to_value;
 #[derive(Debug, Clone)]
 pub struct TestUser {
     email: String,
+    password: Option<String>,
+    /// What this person has to show beside the password, if anything.
+    pub(super) factors: Vec<Factor>,
     claims: Map<String, Value>,
 }
 
@@ -40,7 +44,55 @@ impl TestUser {
             "email_verified": true,
         });
         let Value::Object(claims) = claims else { unreachable!("it is written as an object") };
-        Self { email, claims }
+        Self { email, password: None, factors: Vec::new(), claims }
+    }
+
+    /// Somebody who is known by a telephone number alone.
+    pub(super) fn by_phone(number: &str) -> Self {
+        let mut user = Self::new(number);
+        user.claims.retain(|claim, _| matches!(claim.as_str(), "updated_at" | "picture"));
+        for (claim, value) in [("sub", format!("sms|{number}")), ("name", number.to_owned()), ("phone_number", number.to_owned())] {
+            user.claims.insert(claim.to_owned(), value.into());
+        }
+        user.claim("phone_number_verified", true)
+    }
+
+    /// The only password that is right.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Beside the password the person shows a code of an app: [`TestProvider::otp`](super::TestProvider::otp). This and the other
+    /// factors are asked for where the password is typed into a program, not on the provider's own pages.
+    #[must_use]
+    pub fn otp(self) -> Self {
+        self.factor(Factor::Otp)
+    }
+
+    /// Beside the password the person shows a code that comes to this number by text message:
+    /// [`TestProvider::sent_code`](super::TestProvider::sent_code).
+    #[must_use]
+    pub fn sms(self, number: impl Into<String>) -> Self {
+        self.factor(Factor::Phone("sms", number.into()))
+    }
+
+    /// Beside the password the person shows a code that comes to this address by mail.
+    #[must_use]
+    pub fn email_codes(self, address: impl Into<String>) -> Self {
+        self.factor(Factor::Email(address.into()))
+    }
+
+    /// Beside the password the person answers on their telephone: [`TestProvider::approve_push`](super::TestProvider::approve_push).
+    #[must_use]
+    pub fn push(self) -> Self {
+        self.factor(Factor::Push)
+    }
+
+    fn factor(mut self, factor: Factor) -> Self {
+        self.factors.push(factor);
+        self
     }
 
     /// A claim more, or another value for one. One with a URL as its name is told whatever the scope.
@@ -55,6 +107,10 @@ impl TestUser {
 
     pub(super) fn is(&self, email: &str) -> bool {
         self.email.eq_ignore_ascii_case(email)
+    }
+
+    pub(super) fn own_password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     pub(super) fn email(&self) -> &str {

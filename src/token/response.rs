@@ -21,6 +21,9 @@ pub(crate) struct TokenResponse {
     pub(crate) scope: Option<Box<str>>,
     /// RFC 9396, section 7, as JSON.
     pub(crate) authorization_details: Option<Box<str>>,
+    /// Auth0's own: takes the place of one that was used.
+    #[cfg(feature = "auth0")]
+    pub(crate) recovery_code: Option<Secret>,
     id_token: Option<Secret>,
 }
 
@@ -40,6 +43,9 @@ struct Body<'a> {
     scope: Option<Text<'a>>,
     #[serde(borrow, default)]
     authorization_details: Option<&'a RawValue>,
+    #[cfg(feature = "auth0")]
+    #[serde(borrow, default)]
+    recovery_code: Option<Text<'a>>,
 }
 
 impl TokenResponse {
@@ -67,6 +73,8 @@ impl TokenResponse {
         Ok(Self {
             access_token,
             refresh_token: present(&body.refresh_token).map(Secret::from),
+            #[cfg(feature = "auth0")]
+            recovery_code: present(&body.recovery_code).map(Secret::from),
             scope: body.scope.map(|text| Box::from(&*text)),
             authorization_details: details.map(Box::from),
             id_token: present(&body.id_token).map(Secret::from),

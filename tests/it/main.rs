@@ -8,6 +8,7 @@ mod announcement;
 mod api_call;
 mod api_origins;
 mod api_redirects;
+mod auth0;
 mod authorization_request;
 mod blocking;
 mod browser;

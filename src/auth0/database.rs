@@ -1,0 +1,183 @@
+use std::fmt;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::auth0::Auth0;
+use crate::auth0::request::Call;
+use crate::credentials::Credentials;
+use crate::error::{Error, Result};
+use crate::json::Text;
+use crate::json_form::JsonForm;
+use crate::secret::Secret;
+
+/// Whoever wants an account: an address and a password, and what else Auth0 is to keep of them.
+#[derive(Clone)]
+#[must_use]
+pub struct NewUser {
+    email: String,
+    password: Secret,
+    attributes: Vec<(&'static str, Value)>,
+    refusal: Option<Error>,
+}
+
+/// An account, as Auth0 tells of it right after the sign-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedUp {
+    id: Option<String>,
+    email: Option<String>,
+    email_verified: bool,
+}
+
+impl NewUser {
+    /// The password is held to the rules of the connection.
+    pub fn new(email: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self { email: email.into(), password: password.into(), attributes: Vec::new(), refusal: None }
+    }
+
+    /// For connections that want a name beside the address.
+    pub fn username(self, username: impl Into<String>) -> Self {
+        self.attribute("username", username.into())
+    }
+
+    /// The person's name as a whole.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.attribute("name", name.into())
+    }
+
+    /// The first name.
+    pub fn given_name(self, name: impl Into<String>) -> Self {
+        self.attribute("given_name", name.into())
+    }
+
+    /// The last name.
+    pub fn family_name(self, name: impl Into<String>) -> Self {
+        self.attribute("family_name", name.into())
+    }
+
+    /// What to call the person.
+    pub fn nickname(self, name: impl Into<String>) -> Self {
+        self.attribute("nickname", name.into())
+    }
+
+    /// The URL of a picture of the person.
+    pub fn picture(self, url: impl Into<String>) -> Self {
+        self.attribute("picture", url.into())
+    }
+
+    /// What the application keeps about the person (`user_metadata`), which the person may alter: an object whose values are texts.
+    pub fn user_metadata(mut self, metadata: impl Serialize) -> Self {
+        match serde_json::to_value(metadata) {
+            Ok(metadata) => self.attribute("user_metadata", metadata),
+            // Its message may quote a value.
+            Err(_) => {
+                self.refusal = Some(Error::configuration("the user_metadata cannot be written as JSON"));
+                self
+            }
+        }
+    }
+
+    fn attribute(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.attributes.retain(|known| known.0 != name);
+        self.attributes.push((name, value.into()));
+        self
+    }
+}
+
+impl SignedUp {
+    /// The account's id within its connection: `auth0|` and this are the subject of its ID tokens. None where a custom database gives none.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_deref()
+    }
+
+    /// Whether the person has shown that the address is theirs; seldom right after the sign-up.
+    #[must_use]
+    pub fn email_verified(&self) -> bool {
+        self.email_verified
+    }
+}
+
+impl Auth0 {
+    /// Logs a person in with their password, typed into this program (RFC 6749, section 4.3, with Auth0's `realm`).
+    ///
+    /// # Errors
+    /// `MfaRequired`: go on with [`mfa`](Self::mfa). `Server`, of which [`is_invalid_credentials`](Error::is_invalid_credentials),
+    /// [`is_too_many_attempts`](Error::is_too_many_attempts), [`is_password_leaked`](Error::is_password_leaked) and
+    /// [`is_verification_required`](Error::is_verification_required) say more. `IdToken`, `InvalidResponse`, `Configuration`,
+    /// `Discovery` (also when the provider is not Auth0), `Network`, `TimedOut`.
+    pub async fn log_in(&self, username_or_email: &str, password: &Secret) -> Result<Credentials> {
+        let form = self.login_form(PASSWORD_REALM).with("realm", &self.connection);
+        self.log_in_by(form.with("username", username_or_email).with("password", password.expose())).await
+    }
+
+    /// Makes an account in the [`connection`](Self::connection). It logs nobody in: follow it with [`log_in`](Self::log_in), if the
+    /// tenant wants no verified address first.
+    ///
+    /// # Errors
+    /// `Server`, of which [`is_password_not_strong_enough`](Error::is_password_not_strong_enough),
+    /// [`is_password_leaked`](Error::is_password_leaked) and [`is_user_already_known`](Error::is_user_already_known) say more;
+    /// `Configuration`, `InvalidResponse`, `Discovery` (also when the provider is not Auth0), `Network`, `TimedOut`.
+    pub async fn sign_up(&self, user: &NewUser) -> Result<SignedUp> {
+        if let Some(refusal) = &user.refusal {
+            return Err(refusal.clone());
+        }
+        self.metadata().await?;
+        let body = JsonForm::default().with("connection", &self.connection).with("email", &user.email);
+        let body = body.with("password", user.password.expose());
+        let body = user.attributes.iter().fold(body, |body, (name, value)| body.with_value(name, value.clone()));
+        let call = Call::new(&self.application, "the sign-up", Method::POST, "dbconnections/signup")?;
+        let reply = call.hiding(user.password.expose()).identified(body).send().await?;
+        let Account { id, other_id, user_id, email, email_verified } = reply.json()?;
+        let owned = |text: Text<'_>| text.0.into_owned();
+        Ok(SignedUp {
+            id: id.or(other_id).or(user_id).map(owned),
+            email: email.map(owned),
+            email_verified: email_verified.unwrap_or(false),
+        })
+    }
+
+    /// Sends the person a mail with a link to choose another password. That there is nobody of this address is not told.
+    ///
+    /// # Errors
+    /// `Server`, `Discovery` (also when the provider is not Auth0), `Network`, `TimedOut`.
+    pub async fn change_password(&self, email: &str) -> Result<()> {
+        self.metadata().await?;
+        let mut body = JsonForm::default().with("connection", &self.connection).with("email", email);
+        if let Some(organization) = &self.demands.organization {
+            body = body.with("organization", organization.as_str());
+        }
+        let call = Call::new(&self.application, "the request to change a password", Method::POST, "dbconnections/change_password")?;
+        call.identified(body).send().await.map(drop)
+    }
+}
+
+impl fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+/// Auth0 calls the id `_id`; custom databases answer as they like.
+#[derive(Deserialize)]
+struct Account<'a> {
+    #[serde(borrow, default, rename = "_id")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "id")]
+    other_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    user_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    email: Option<Text<'a>>,
+    #[serde(default)]
+    email_verified: Option<bool>,
+}
+
+const PASSWORD_REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";

@@ -1,0 +1,90 @@
+use std::borrow::Cow;
+use std::io;
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::form::Form;
+
+/// A form on its way to the provider as a JSON object: what it holds is wiped.
+#[derive(Default)]
+pub(crate) struct JsonForm(Vec<(Cow<'static, str>, Member)>);
+
+enum Member {
+    Text(Zeroizing<String>),
+    Other(Value),
+}
+
+impl JsonForm {
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, text: &str) -> Self {
+        self.0.push((name.into(), Member::Text(Zeroizing::new(text.to_owned()))));
+        self
+    }
+
+    /// What is no text, and no secret.
+    #[must_use]
+    pub(crate) fn with_value(mut self, name: &'static str, value: Value) -> Self {
+        self.0.push((name.into(), Member::Other(value)));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_fields(mut self, form: Form) -> Self {
+        self.0.extend(form.into_fields().into_iter().map(|(name, value)| (name.into(), Member::Text(value))));
+        self
+    }
+
+    /// The object as it is sent; the bytes are wiped with their last clone.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        // Growing would leave an unwiped copy behind, so its length is known before it is written.
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, &self).expect("text and values are always JSON");
+        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *json, &self).expect("text and values are always JSON");
+        Bytes::from_owner(json)
+    }
+}
+
+impl Serialize for JsonForm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, member)| (name, member)))
+    }
+}
+
+impl Serialize for Member {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Other(value) => value.serialize(serializer),
+        }
+    }
+}
+
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_written_in_one_piece() {
+        let fields = Form::default().with("client_id", "x y&z").with("client_secret", "ü\"");
+        let form = JsonForm::default().with("email", "a\"b").with_value("types", vec!["otp"].into());
+        let json = form.with_fields(fields).into_bytes();
+        assert_eq!(json, r#"{"email":"a\"b","types":["otp"],"client_id":"x y&z","client_secret":"ü\""}"#);
+    }
+}
