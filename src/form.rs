@@ -84,7 +84,7 @@ impl Default for Form {
 }
 
 /// The parameters that a provider may well quote in its explanations.
-const PUBLIC: [&str; 21] = [
+const PUBLIC: [&str; 24] = [
     "grant_type",
     "client_id",
     "redirect_uri",
@@ -106,4 +106,7 @@ const PUBLIC: [&str; 21] = [
     "prompt",
     "screen_hint",
     "ui_locales",
+    "subject_token_type",
+    "actor_token_type",
+    "requested_token_type",
 ];

@@ -97,6 +97,14 @@ impl PrivateKey {
         Secret::new(jose::write_pem(&self.key).expect("a private key can be written"))
     }
 
+    /// A JWT of these claims, such as an assertion for [`Application::jwt_bearer`](crate::Application::jwt_bearer).
+    ///
+    /// # Errors
+    /// `Configuration` when the claims are nothing that JSON can hold.
+    pub fn sign_jwt(&self, claims: &impl Serialize) -> Result<Secret> {
+        self.sign("JWT", None, claims).map(Secret::new)
+    }
+
     /// A compact JWS. `accepted` is what the provider says it verifies; when it knows nothing that this key can do, it may still
     /// know better than it says.
     pub(crate) fn sign(&self, typ: &str, accepted: Option<&[String]>, claims: &impl Serialize) -> Result<String> {

@@ -41,6 +41,8 @@ pub(super) struct Settings {
     pub(super) reuse_interval: Duration,
     pub(super) device_interval: Duration,
     pub(super) withheld: Vec<String>,
+    /// Type, token, and whose it is.
+    pub(super) subject_tokens: Vec<(String, String, String)>,
     pub(super) rotation: bool,
     pub(super) sends_issuer: bool,
     pub(super) mfa: bool,
@@ -62,6 +64,7 @@ impl TestProviderBuilder {
             reuse_interval: Duration::ZERO,
             device_interval: Duration::from_secs(5),
             withheld: Vec::new(),
+            subject_tokens: Vec::new(),
             rotation: true,
             sends_issuer: true,
             mfa: false,
@@ -136,6 +139,13 @@ impl TestProviderBuilder {
     /// A scope that is never granted. `offline_access` makes an API that allows no offline access: no refresh token comes.
     pub fn withhold_scope(mut self, scope: impl Into<String>) -> Self {
         self.settings.withheld.push(scope.into());
+        self
+    }
+
+    /// A token of another system, of a type such as `urn:acme:legacy-session`, that may be exchanged for this person's. The provider's
+    /// own tokens can be exchanged without it.
+    pub fn subject_token(mut self, kind: impl Into<String>, token: impl Into<String>, email: impl Into<String>) -> Self {
+        self.settings.subject_tokens.push((kind.into(), token.into(), email.into()));
         self
     }
 

@@ -34,6 +34,8 @@ impl Tenant {
                 "http://auth0.com/oauth/grant-type/mfa-otp",
                 "http://auth0.com/oauth/grant-type/mfa-oob",
                 "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+                "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],

@@ -14,6 +14,7 @@ mod client_authentication;
 mod device;
 mod discovery;
 mod edit;
+mod exchanges;
 mod grants;
 mod gzip;
 mod keys;

@@ -43,8 +43,16 @@ impl Tenant {
         good.then_some(client)
     }
 
+    /// Whom the owner of a registered key vouches for (RFC 7523, section 3).
+    pub(super) fn asserted_person(&self, assertion: &str) -> Option<String> {
+        let (jws, claims) = read(assertion)?;
+        let key = verifying_key(self.client(text(&claims, "iss")?)?.key.as_ref()?, jws.algorithm)?;
+        let good = is_signed_by(&jws, &key) && self.takes_once(&claims);
+        good.then(|| text(&claims, "sub").map(str::to_owned))?
+    }
+
     /// Whether an assertion is addressed to this provider alone, short-lived and new.
-    pub(super) fn takes_once(&self, claims: &Claims) -> bool {
+    fn takes_once(&self, claims: &Claims) -> bool {
         let time = |name: &str| claims.get(name).map(|value| value.as_i64().unwrap_or(i64::MAX));
         let (Some(expiry), Some(id)) = (time("exp"), text(claims, "jti")) else { return false };
         let now = self.now().unix_seconds();
@@ -58,24 +66,24 @@ impl Tenant {
 }
 
 /// A JWT that is not checked yet.
-pub(super) fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
+fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
     // Whether its type is that of an access token or of any other JWT is of no matter here.
     let jws = ["JWT", "at+jwt"].into_iter().find_map(|typ| CompactJws::parse(token, typ).ok())?;
     let claims = serde_json::from_slice(&jws.payload).ok()?;
     Some((jws, claims))
 }
 
-pub(super) fn is_signed_by(jws: &CompactJws<'_>, key: &VerifyingKey) -> bool {
+fn is_signed_by(jws: &CompactJws<'_>, key: &VerifyingKey) -> bool {
     key.verify(jws.algorithm, jws.signing_input, &jws.signature)
 }
 
-pub(super) fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
+fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
     let text = jwk.to_string();
     let (key, limited_to) = json::object::<Jwk<'_>>(text.as_bytes()).ok()?.verifying_key().ok()?;
     (key.fits(algorithm) && limited_to.is_none_or(|own| own == algorithm)).then_some(key)
 }
 
-pub(super) fn text<'a>(object: &'a Claims, name: &str) -> Option<&'a str> {
+fn text<'a>(object: &'a Claims, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str()
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::answer;
 use super::authorize::repeated;
 use super::client::TestClient;
+use super::exchanges::FEDERATED;
 use super::grants::{Grant, Issued, Verdict};
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
@@ -12,11 +13,13 @@ use crate::crypto;
 use crate::jose::base64url;
 
 /// What a grant comes to: an answer, or an error.
-type Outcome = Result<Value, (StatusCode, &'static str, &'static str)>;
+pub(super) type Outcome = Result<Value, (StatusCode, &'static str, &'static str)>;
 
 impl Tenant {
     pub(super) fn token(&self, request: &SeenRequest) -> Response<Bytes> {
-        if repeated(&request.fields()).is_some() {
+        // RFC 8693, section 2.1, and RFC 8707, section 2, let these two stand several times.
+        let once = request.fields().into_iter().filter(|(name, _)| !matches!(&**name, "audience" | "resource"));
+        if repeated(&once.collect::<Vec<_>>()).is_some() {
             return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A parameter was given more than once");
         }
         let client = match self.authenticate(request) {
@@ -35,6 +38,9 @@ impl Tenant {
             Some("refresh_token") => self.refresh(client, request),
             Some("client_credentials") => self.client_credentials(client, request),
             Some("urn:ietf:params:oauth:grant-type:device_code") => self.redeem_device_code(client, request),
+            Some("urn:ietf:params:oauth:grant-type:token-exchange") => self.exchange(client, request),
+            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => self.redeem_assertion(client, request),
+            Some(FEDERATED) => self.exchange_for_connection(client, request),
             None => Err((StatusCode::BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")),
             Some(_) => Err((StatusCode::FORBIDDEN, "unsupported_grant_type", "Unsupported grant type")),
         };
@@ -107,6 +113,9 @@ impl Tenant {
         let mut grant = family.grant.clone();
         let refresh_token = self.settings.rotation.then(|| grants.rotate(number, now));
         drop(grants);
+        if let Some(body) = self.session_transfer(&grant, request, refresh_token.as_deref()) {
+            return Ok(body);
+        }
         let asked = self.narrow(&mut grant, request);
         Ok(self.respond(&grant, &asked, refresh_token.as_deref(), None))
     }
@@ -216,7 +225,7 @@ impl Tenant {
         body
     }
 
-    fn bearer(&self, access_token: &str) -> Value {
+    pub(super) fn bearer(&self, access_token: &str) -> Value {
         json!({
             "access_token": access_token,
             "token_type": "Bearer",

@@ -1,11 +1,19 @@
 //! From a grant to tokens (RFC 6749, sections 3.2 and 5), and what can be asked about tokens afterwards.
 
+mod advice;
+mod exchange;
+mod grant;
 mod introspection;
+mod issued;
+mod parameters;
 mod renewal;
 mod response;
 mod revocation;
 
+pub use exchange::TokenExchange;
+pub use grant::Grant;
 pub use introspection::Introspection;
+pub use issued::IssuedToken;
 pub(crate) use renewal::{Target, no_refresh_token};
 pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
 
@@ -19,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Expected, Flow, IdToken, Metadata};
 use crate::secret::Secret;
+use crate::transport::Reply;
 
 /// What a grant asked for, which decides what the answer must hold.
 pub(crate) struct Asked<'a> {
@@ -53,7 +62,7 @@ pub(crate) async fn accept(
     asked: Asked<'_>,
 ) -> Result<Credentials> {
     let id_token = match response.id_token() {
-        Some(text) => Some(verify_id_token(application, metadata, text, &response.access_token, asked.flow).await?),
+        Some(text) => Some(verify_id_token(application, metadata, text, response.access_token.expose(), asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
         None => {
             return Err(Error::new(
@@ -73,15 +82,19 @@ pub(crate) async fn request_access_token(application: &Application, form: Form) 
 
 /// A grant, sent once. What comes back is well-formed, and its ID token not verified yet.
 pub(crate) async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
-    let reply = endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await?;
+    let reply = post(application, metadata, form, hidden).await?;
     TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())
+}
+
+async fn post(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Reply> {
+    endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await
 }
 
 async fn verify_id_token(
     application: &Application,
     metadata: &Metadata,
     text: &Secret,
-    access_token: &AccessToken,
+    access_token: &str,
     flow: Flow<'_>,
 ) -> Result<IdToken> {
     let expected = Expected {
@@ -91,7 +104,7 @@ async fn verify_id_token(
         algorithms: metadata.id_token_algorithms.as_deref(),
         client_id: application.client_id(),
         client_secret: application.hs256_secret(),
-        access_token: access_token.expose(),
+        access_token,
         now: application.time().now(),
         leeway: application.allowed_leeway(),
         flow,

@@ -97,7 +97,7 @@ impl Application {
         let Renewed { credentials, metadata, unverified } = renewed;
         let Some(text) = unverified else { return credentials };
         let flow = Flow::Refresh { previous: credentials.id_token() };
-        let verdict = verify_id_token(self, &metadata, &text, credentials.access_token(), flow).await;
+        let verdict = verify_id_token(self, &metadata, &text, credentials.access_token().expose(), flow).await;
         credentials.with_id_token_verdict(verdict)
     }
 
@@ -135,7 +135,7 @@ pub(crate) fn no_refresh_token() -> Error {
 }
 
 /// What a failed renewal means for the refresh token: dead, perhaps spent, or as good as before.
-fn renewal_failure(error: Error) -> Error {
+pub(super) fn renewal_failure(error: Error) -> Error {
     if error.server_error().is_some_and(|server| server.code() == "invalid_grant") {
         let message = "the refresh token is spent, expired or revoked, so a person has to log in again";
         return Error::new(ErrorKind::LoginRequired, message).with_source(error);

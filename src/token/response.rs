@@ -28,32 +28,41 @@ pub(crate) struct TokenResponse {
 }
 
 #[derive(Deserialize)]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     #[serde(borrow, default)]
-    access_token: Option<Text<'a>>,
+    pub(super) access_token: Option<Text<'a>>,
     #[serde(borrow, default)]
-    token_type: Option<Text<'a>>,
+    pub(super) token_type: Option<Text<'a>>,
     #[serde(default)]
-    expires_in: Option<Seconds>,
+    pub(super) expires_in: Option<Seconds>,
     #[serde(borrow, default)]
-    refresh_token: Option<Text<'a>>,
+    pub(super) refresh_token: Option<Text<'a>>,
     #[serde(borrow, default)]
-    id_token: Option<Text<'a>>,
+    pub(super) id_token: Option<Text<'a>>,
     #[serde(borrow, default)]
-    scope: Option<Text<'a>>,
+    pub(super) scope: Option<Text<'a>>,
     #[serde(borrow, default)]
     authorization_details: Option<&'a RawValue>,
     #[cfg(feature = "auth0")]
     #[serde(borrow, default)]
     recovery_code: Option<Text<'a>>,
+    /// RFC 8693, section 2.2.1.
+    #[serde(borrow, default)]
+    pub(super) issued_token_type: Option<Text<'a>>,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn read(reply: &'a Reply) -> Result<Self> {
+        if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
+            return Err(Error::invalid_response("the token request was answered with a form, not with JSON as RFC 6749 requires"));
+        }
+        reply.json()
+    }
 }
 
 impl TokenResponse {
     pub(crate) fn read(reply: &Reply, now: Timestamp, accept_missing_token_type: bool) -> Result<Self> {
-        if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
-            return Err(Error::invalid_response("the token request was answered with a form, not with JSON as RFC 6749 requires"));
-        }
-        let body: Body<'_> = reply.json()?;
+        let body = Body::read(reply)?;
         let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
         let token_type = match body.token_type.as_deref() {
             Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
@@ -92,7 +101,7 @@ pub(crate) fn are_authorization_details(json: &Value) -> bool {
 }
 
 /// Empty text counts as absent, as null does.
-fn present<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+pub(super) fn present<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
