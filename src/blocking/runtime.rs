@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// ```
 /// # fn main() -> hallpass::Result<()> {
-/// use hallpass::{Application, TokenSource, blocking::wait};
+/// use hallpass::{Application, blocking::wait};
 /// # use hallpass::testing::TestProvider;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 /// # let provider = runtime.block_on(TestProvider::start());
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// #     .client_auth(hallpass::ClientAuth::client_secret_basic(provider.client_secret()));
 ///
 /// let service = application.client_credentials().audience("https://api.acme.com");
-/// let token = wait(service.token(None))?;
+/// let token = wait(service.token())?;
 /// assert!(token.expires_at().is_some());
 /// # Ok(()) }
 /// ```
