@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::crypto;
 use crate::error::Result;
 use crate::form::Form;
+use crate::spans::Span;
 use crate::token;
 use crate::token_source::TokenSource;
 
@@ -132,7 +133,7 @@ impl ClientCredentials {
                 form.push(name, value);
             }
             // RFC 6749, section 4.4.3: "A refresh token SHOULD NOT be included." One that is, is not looked at.
-            let fetched = token::request_access_token(&application, form).await;
+            let fetched = Span::renewal(application.client_id()).watch(token::request_access_token(&application, form)).await;
             let Ok(token) = fetched else {
                 shared.failed.store(application.time().now().unix_millis(), Ordering::Relaxed);
                 return fetched;

@@ -49,6 +49,7 @@
 //! | `tower` | no | [`AuthorizedClient`] as a `tower::Service` of reqwest's requests, and as a `tower::Layer` around any HTTP service |
 //! | `middleware` | no | [`AuthorizedClient`] as a `reqwest_middleware::Middleware` |
 //! | `blocking` | no | `blocking`: logins and API calls for programs without async |
+//! | `tracing` | no | spans for logins, renewals and calls, with target `hallpass`; none holds a secret |
 //! | `testing` | no | an identity provider, a browser, an API and a clock for tests |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -83,6 +84,7 @@ mod mfa_required;
 mod origin;
 mod provider;
 mod secret;
+mod spans;
 mod step_up;
 mod stock_phrases;
 pub mod store;

@@ -14,6 +14,7 @@ use super::renewal::{Advice, Renewals};
 use super::repeat::Repeat;
 use crate::access_token::AccessToken;
 use crate::error::{Error, ErrorKind, Result};
+use crate::spans::Span;
 use crate::step_up::StepUp;
 use crate::token_source::dynamic::DynTokenSource;
 
@@ -54,14 +55,20 @@ struct Call<'a, C> {
     /// What was asked last, where the carrier may have gone on by itself.
     asked: Option<Url>,
     is_retried: bool,
+    span: Span,
 }
 
 impl Authorizer {
-    pub(super) async fn call<C: Carrier>(&self, carrier: &mut C, mut request: Request) -> Result<C::Answer> {
+    pub(super) async fn call<C: Carrier>(&self, carrier: &mut C, request: Request) -> Result<C::Answer> {
+        let span = Span::call(request.method(), request.url());
+        span.clone().watch(self.follow(carrier, request, span)).await
+    }
+
+    async fn follow<C: Carrier>(&self, carrier: &mut C, mut request: Request, span: Span) -> Result<C::Answer> {
         self.origins.check(request.url())?;
         check_host(&request)?;
         self.check_header(&request)?;
-        let mut call = Call::of(self, carrier, &mut request);
+        let mut call = Call::of(self, carrier, &mut request, span);
         for _ in 0..=MAX_REDIRECTS {
             let answer = call.authorized(request).await?;
             match call.redirected(&answer) {
@@ -104,9 +111,9 @@ impl Authorizer {
 }
 
 impl<'a, C: Carrier> Call<'a, C> {
-    fn of(authorizer: &'a Authorizer, carrier: &'a mut C, request: &mut Request) -> Self {
+    fn of(authorizer: &'a Authorizer, carrier: &'a mut C, request: &mut Request, span: Span) -> Self {
         let deadline = request.timeout().and_then(|timeout| Instant::now().checked_add(*timeout));
-        Self { authorizer, carrier, repeat: Repeat::of(request), deadline, asked: None, is_retried: false }
+        Self { authorizer, carrier, repeat: Repeat::of(request), deadline, asked: None, is_retried: false, span }
     }
 
     /// The protocol: allowed origin? → token → header → reqwest → verdict on the status → at most one more try.
@@ -132,6 +139,7 @@ impl<'a, C: Carrier> Call<'a, C> {
         }
         self.asked = self.carrier.may_follow_redirects().then(|| without_fragment(request.url()));
         let answer = self.carrier.carry(request).await?;
+        self.span.answered(1 + u32::from(self.is_retried), answer.status());
         if !same_origin(self.asked(&answer), answer.url()) {
             return Err(Error::forbidden(
                 "the HTTP client followed a redirect to another origin, where the token may have gone along; \

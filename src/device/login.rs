@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Metadata};
 use crate::secret::Secret;
+use crate::spans::Span;
 use crate::token::{self, Asked};
 
 /// A login that waits for a person to confirm its code in a browser on another device.
@@ -141,11 +142,15 @@ impl DeviceLogin {
     /// # Cancel safety
     /// Dropping the future loses nothing: the next one goes on where it was, at the same pace.
     pub async fn wait(&mut self) -> Result<Credentials> {
-        loop {
-            if let Some(credentials) = self.poll().await? {
-                return Ok(credentials);
+        let span = Span::login(self.application.client_id());
+        let polls = async {
+            loop {
+                if let Some(credentials) = self.poll().await? {
+                    return Ok(credentials);
+                }
             }
-        }
+        };
+        span.watch(polls).await
     }
 
     /// One step of [`wait`](Self::wait): waits until the provider may be asked again, and asks it once. `None` while there

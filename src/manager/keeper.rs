@@ -167,6 +167,8 @@ impl CredentialsManager {
                 "these credentials are another issuer's or client id's; give each application a manager of its own",
             ));
         }
+        #[cfg(feature = "tracing")]
+        self.sessions.offline_access.look_at(credentials);
         self.kept.save_login(credentials).await
     }
 

@@ -5,6 +5,8 @@ mod content;
 mod guarded;
 pub(crate) mod keeper;
 mod kept;
+#[cfg(feature = "tracing")]
+mod offline_access;
 mod renewal;
 mod session;
 mod sessions;

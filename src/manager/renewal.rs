@@ -10,6 +10,7 @@ use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
 use crate::manager::session::{Purpose, Unsaved};
 use crate::secret::Secret;
+use crate::spans::Span;
 use crate::store::{Lock, Outcome};
 use crate::token::{Target, no_refresh_token};
 
@@ -57,7 +58,8 @@ impl Renewal {
             if let Some(fitting) = self.fitting(&known.content) {
                 return Ok(fitting);
             }
-            if let Some(credentials) = self.redeem(&known.content, &lock).await? {
+            let span = Span::renewal(self.kept.application.client_id());
+            if let Some(credentials) = span.watch(self.redeem(&known.content, &lock)).await? {
                 return Ok(credentials);
             }
         }

@@ -9,6 +9,8 @@ use crate::store::RecordKey;
 #[derive(Default)]
 pub(crate) struct Sessions {
     held: Mutex<HashMap<RecordKey, Arc<Session>>>,
+    #[cfg(feature = "tracing")]
+    pub(crate) offline_access: crate::manager::offline_access::OfflineAccess,
 }
 
 impl Sessions {

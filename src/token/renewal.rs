@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Flow, IdToken, Metadata};
 use crate::secret::Secret;
+use crate::spans::Span;
 use crate::token::{credentials, request, verify_id_token};
 
 /// What a redeemed refresh token gave: to be saved before its ID token is looked at.
@@ -34,8 +35,7 @@ impl Application {
     /// # Cancel safety
     /// Not to be dropped: the refresh token may be spent and its successor lost.
     pub async fn renew(&self, refresh_token: &Secret) -> Result<Credentials> {
-        let renewed = self.redeem_refresh_token(refresh_token, None, Target::default()).await?;
-        Ok(self.verify_renewed(renewed).await)
+        self.renew_as(refresh_token, None).await
     }
 
     /// New credentials for old ones, by their refresh token: the same person, the same scope. A renewal that brings no
@@ -49,8 +49,12 @@ impl Application {
     /// As [`renew`](Self::renew).
     pub async fn renew_credentials(&self, old: &Credentials) -> Result<Credentials> {
         let refresh_token = old.refresh_token().ok_or_else(no_refresh_token)?;
-        let renewed = self.redeem_refresh_token(refresh_token, Some(old), Target::default()).await?;
-        Ok(self.verify_renewed(renewed).await)
+        self.renew_as(refresh_token, Some(old)).await
+    }
+
+    async fn renew_as(&self, refresh_token: &Secret, old: Option<&Credentials>) -> Result<Credentials> {
+        let redeem = self.redeem_refresh_token(refresh_token, old, Target::default());
+        Span::renewal(self.client_id()).watch(async { Ok(self.verify_renewed(redeem.await?).await) }).await
     }
 
     pub(crate) async fn redeem_refresh_token(

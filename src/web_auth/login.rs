@@ -6,6 +6,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
+use crate::spans::Span;
 use crate::token::{self, Asked};
 use crate::web_auth::builder::{Delivery, WebAuth};
 use crate::web_auth::callback::Callback;
@@ -36,6 +37,11 @@ impl WebAuth {
     /// Dropping the future ends the login: the port is free at once, and nothing is left behind.
     #[cfg(feature = "loopback")]
     pub async fn start(&self) -> Result<Credentials> {
+        Span::login(self.application.client_id()).watch(self.log_in()).await
+    }
+
+    #[cfg(feature = "loopback")]
+    async fn log_in(&self) -> Result<Credentials> {
         let metadata = self.application.provider().metadata().await?;
         let mut listener = Listener::bind(&self.loopback_address()?, ResponseMode::Query, self.page.clone())?;
         let login = self.prepare(&metadata, listener.redirect_uri().into()).await?;
@@ -77,9 +83,12 @@ impl WebAuth {
     /// # Cancel safety
     /// A login is used up by the attempt: when the future is dropped, the person has to log in again.
     pub async fn finish(&self, login: PendingLogin, callback: &str) -> Result<Credentials> {
-        self.asks_no_more_than(&login)?;
-        let metadata = self.application.provider().metadata().await?;
-        self.redeem(login, &metadata, callback).await
+        let second_half = async {
+            self.asks_no_more_than(&login)?;
+            let metadata = self.application.provider().metadata().await?;
+            self.redeem(login, &metadata, callback).await
+        };
+        Span::login(self.application.client_id()).watch(second_half).await
     }
 
     /// Who finishes a login relies on what this asks for; the ID token is checked for what the login has asked for.

@@ -41,6 +41,7 @@ mod redaction;
 mod revocation;
 mod scripted_api;
 mod shown;
+mod spans;
 mod step_up;
 #[cfg(unix)]
 mod stores;
