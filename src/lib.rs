@@ -75,6 +75,9 @@ pub mod docs;
 mod endpoint;
 mod error;
 mod form;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jose;
 mod json;
 #[cfg(feature = "auth0")]

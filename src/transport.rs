@@ -94,6 +94,12 @@ impl fmt::Debug for Transport {
 }
 
 impl Reply {
+    /// What nobody has answered.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn made_up(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+        Self { status, headers, body: Zeroizing::new(body.to_vec()), context: "the request" }
+    }
+
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }

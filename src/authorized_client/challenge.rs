@@ -3,14 +3,14 @@ use http::header::WWW_AUTHENTICATE;
 
 /// One challenge of a `WWW-Authenticate` header: its scheme and parameters (RFC 9110, section 11.6.1).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Challenge<'a> {
-    scheme: &'a str,
-    parameters: Vec<(&'a str, String)>,
+pub(crate) struct Challenge<'a> {
+    pub(crate) scheme: &'a str,
+    pub(crate) parameters: Vec<(&'a str, String)>,
 }
 
 impl<'a> Challenge<'a> {
     /// All challenges of a response, in whatever number of headers. What cannot be read ends its header's list; what was read counts.
-    pub(super) fn all(headers: &'a HeaderMap) -> Vec<Self> {
+    pub(crate) fn all(headers: &'a HeaderMap) -> Vec<Self> {
         let mut challenges = Vec::new();
         for value in headers.get_all(WWW_AUTHENTICATE) {
             // Field values are ASCII but for the inside of quoted strings, where nothing beyond it is looked for.
@@ -22,12 +22,12 @@ impl<'a> Challenge<'a> {
     }
 
     /// "scheme … a case-insensitive token"
-    pub(super) fn is(&self, scheme: &str) -> bool {
+    pub(crate) fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
     /// The first one of that name, in whatever case: each "MUST only occur once per challenge".
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }

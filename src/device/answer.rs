@@ -12,13 +12,13 @@ use crate::token::Seconds;
 use crate::transport::Reply;
 
 /// A device authorization response (RFC 8628, section 3.2), fit to be shown to a person.
-pub(super) struct Answer {
-    pub(super) device_code: Secret,
-    pub(super) user_code: String,
-    pub(super) verification_uri: Url,
-    pub(super) verification_uri_complete: Option<Url>,
-    pub(super) life: Duration,
-    pub(super) interval: Duration,
+pub(crate) struct Answer {
+    pub(crate) device_code: Secret,
+    pub(crate) user_code: String,
+    pub(crate) verification_uri: Url,
+    pub(crate) verification_uri_complete: Option<Url>,
+    pub(crate) life: Duration,
+    pub(crate) interval: Duration,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ struct Body<'a> {
 }
 
 impl Answer {
-    pub(super) fn read(reply: &Reply) -> Result<Self> {
+    pub(crate) fn read(reply: &Reply) -> Result<Self> {
         let body: Body<'_> = reply.json()?;
         let refused = |why: &str| {
             Error::invalid_response(format!("the provider's answer to the request for a device code is refused: {why}"))

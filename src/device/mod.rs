@@ -5,5 +5,7 @@ mod answer;
 mod authorization;
 mod login;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use answer::Answer;
 pub use authorization::DeviceAuth;
 pub use login::DeviceLogin;

@@ -10,7 +10,7 @@ pub(crate) use jwk::Jwk;
 pub(crate) use jws::CompactJws;
 pub(crate) use private_key::{PrivateJwk, read_pem, write_pem};
 pub use public_jwk::PublicJwk;
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "testing", fuzzing, test))]
 pub(crate) use signing::compact;
 pub(crate) use signing::{Header, sign};
 

@@ -14,3 +14,6 @@ mod settings;
 mod spent;
 mod stored;
 mod term;
+
+#[cfg(any(fuzzing, test))]
+pub(crate) use content::Content;

@@ -106,7 +106,7 @@ struct Document<'a> {
 }
 
 impl KeySet {
-    fn from_reply(reply: &Reply) -> Result<Self> {
+    pub(crate) fn from_reply(reply: &Reply) -> Result<Self> {
         let refused = || Error::new(ErrorKind::Discovery, "the provider's keys are not the JSON document that they should be");
         let document: Document<'_> = reply.json().map_err(|error| refused().with_source(error))?;
         if document.keys.len() > MOST_KEYS {
@@ -126,7 +126,7 @@ impl KeySet {
         Ok(set)
     }
 
-    fn verify(&self, jws: &CompactJws<'_>) -> Verdict {
+    pub(crate) fn verify(&self, jws: &CompactJws<'_>) -> Verdict {
         let signed_by = |key: &Key| key.key.verify(jws.algorithm, jws.signing_input, &jws.signature);
         if let Some(kid) = &jws.kid {
             return match self.by_id.get(kid) {

@@ -13,6 +13,8 @@ pub(crate) use demands::Demands;
 pub use id_token::IdToken;
 pub(crate) use id_token::{Expected, Flow};
 pub(crate) use issuer::{Issuer, IssuerAlias};
+#[cfg(any(fuzzing, test))]
+pub(crate) use keys::{KeySet, Verdict};
 pub(crate) use metadata::Metadata;
 pub(crate) use organization::Organization;
 

@@ -16,6 +16,10 @@ mod step_up;
 
 #[cfg(feature = "loopback")]
 pub use browser::{Browser, PrintUrl, SystemBrowser};
+#[cfg(any(fuzzing, test))]
+pub(crate) use callback::Callback;
 #[cfg(feature = "loopback")]
 pub use listener::CallbackPage;
+#[cfg(all(feature = "loopback", any(fuzzing, test)))]
+pub(crate) use listener::request as listener_request;
 pub use logout::Logout;

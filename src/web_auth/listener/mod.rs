@@ -5,7 +5,7 @@ mod connection;
 mod connections;
 mod head;
 mod page;
-mod request;
+pub(crate) mod request;
 #[cfg(test)]
 mod tests;
 

@@ -17,18 +17,18 @@ pub(crate) enum ResponseMode {
 
 /// What a request has to be, to be any of ours.
 #[derive(Debug)]
-pub(super) struct Expected {
+pub(crate) struct Expected {
     /// The value of `Host`.
-    pub(super) authority: String,
-    pub(super) callback_path: String,
+    pub(crate) authority: String,
+    pub(crate) callback_path: String,
     /// Where the browser is sent when the callback was taken.
-    pub(super) end_path: &'static str,
-    pub(super) mode: ResponseMode,
+    pub(crate) end_path: &'static str,
+    pub(crate) mode: ResponseMode,
 }
 
 /// A request that is well-formed, and for us.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// The raw query, or the raw form.
     Callback(Zeroizing<String>),
     /// The page at the end.
@@ -37,9 +37,9 @@ pub(super) enum Request {
 
 /// A request that gets an answer with an error status.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) to_head: bool,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) to_head: bool,
 }
 
 const FORM_MAX: usize = 64 * 1024;
@@ -52,7 +52,7 @@ impl From<StatusCode> for Refusal {
 
 impl Request {
     /// Reads one request, and nothing that comes after it. `None`: nobody said anything.
-    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), expected: &Expected) -> Result<Option<Self>, Refusal> {
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin), expected: &Expected) -> Result<Option<Self>, Refusal> {
         // One buffer that never grows, so that no copy of a code is left behind when it is wiped.
         let mut bytes = Zeroizing::new(vec![0; HEAD_MAX]);
         let mut filled = 0;

@@ -1,0 +1,85 @@
+//! The corpus of `tests/fuzz`, on any compiler.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 13] = [
+    ("callback", super::callback),
+    ("claims", super::claims),
+    ("compact_jws", super::compact_jws),
+    ("device_answer", super::device_answer),
+    ("discovery", super::discovery),
+    ("error_body", super::error_body),
+    ("jwks", super::jwks),
+    ("listener", super::listener),
+    ("pending_login", super::pending_login),
+    ("retry_after", super::retry_after),
+    ("stored_record", super::stored_record),
+    ("token_response", super::token_response),
+    ("www_authenticate", super::www_authenticate),
+];
+
+/// I4
+#[test]
+fn each_input_of_the_corpus_is_taken_as_it_should_be() {
+    for (name, target) in TARGETS {
+        let inputs = corpus(name);
+        assert!(inputs.len() >= 5, "{name} has only {} inputs", inputs.len());
+        for (file, bytes) in inputs {
+            // Shown when it panics.
+            println!("{}", file.display());
+            target(&bytes);
+        }
+    }
+}
+
+/// I4
+#[test]
+fn each_input_of_the_corpus_may_be_cut_in_two() {
+    for (name, target) in TARGETS {
+        for (file, bytes) in corpus(name) {
+            println!("{}", file.display());
+            for end in (0..bytes.len()).step_by(bytes.len() / CUTS + 1) {
+                target(&bytes[..end]);
+                target(&bytes[end..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_program_and_a_corpus() {
+    let named: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let corpora: BTreeSet<String> = folder("corpus").map(|path| name(&path)).collect();
+    assert_eq!(corpora, named);
+    let programs: BTreeSet<String> = folder("targets").map(|path| name(&path)).collect();
+    assert_eq!(programs, named);
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+    for name in named {
+        assert!(manifest.contains(&format!("\nname = \"{name}\"\npath = \"targets/{name}.rs\"\n")), "{name}");
+    }
+}
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = folder(&format!("corpus/{target}")).collect();
+    files.sort();
+    files.into_iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+}
+
+fn folder(name: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(fuzz().join(name)).unwrap().map(|entry| entry.unwrap().path())
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz")
+}
+
+/// At how many places, evenly.
+const CUTS: usize = 40;

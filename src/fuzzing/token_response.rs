@@ -1,0 +1,42 @@
+use serde_json::Value;
+
+use super::errors;
+use super::made_up::{APPLICATION, CANARY, json_reply, now, read_by_another};
+use crate::endpoint;
+use crate::json;
+use crate::token::TokenResponse;
+
+/// A token endpoint's answer yields the access token that stands there, once, and nothing of an answer that is refused is shown.
+pub fn token_response(body: &[u8]) {
+    let reply = json_reply(body);
+    // The provider's own words are for `error_body`.
+    if endpoint::refusal(&reply, "the token request", &APPLICATION, |_| false).is_some() {
+        return;
+    }
+    let lenient = TokenResponse::read(&reply, now(), true);
+    let strict = TokenResponse::read(&reply, now(), false);
+    let response = match lenient {
+        Ok(response) => response,
+        Err(error) => {
+            errors::check(&error, &[CANARY]);
+            assert!(strict.is_err(), "what is refused at any rate is refused");
+            return;
+        }
+    };
+    let Some(answer) = read_by_another(body) else { return };
+    json::refuse_duplicates(body).expect("no member stands there twice");
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    assert_eq!(strict.is_ok(), answer.get("token_type").is_some_and(|name| !name.is_null()), "only token_type may be missing");
+    assert!(text("token_type").is_none_or(|name| name.eq_ignore_ascii_case("bearer")));
+    let token = response.access_token.expose();
+    assert_eq!(text("access_token"), Some(token));
+    assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(response.access_token.expiry().is_none_or(|end| end >= now()), "no token ends before it came");
+    assert_eq!(response.access_token.expiry().is_none(), answer.get("expires_in").is_none_or(Value::is_null));
+    assert_eq!(text("refresh_token"), response.refresh_token.as_ref().map(|token| token.expose()));
+    assert_eq!(text("id_token"), response.id_token().map(|token| token.expose()));
+    assert_eq!(answer.get("scope").and_then(Value::as_str), response.scope.as_deref());
+    if !response.scope.as_deref().unwrap_or_default().contains(CANARY) {
+        assert!(!format!("{response:?}").contains(CANARY), "Debug shows no token");
+    }
+}
