@@ -53,28 +53,51 @@ impl Form {
     }
 }
 
-/// Whether a text repeats a value of a form that only the provider was meant to see. The text is encoded once more, rather
-/// than the form decoded: that would leave unwiped copies of what it holds.
+/// Whether a text repeats a value of a form that only the provider was meant to see.
 pub(crate) fn leaks_into(form: &[u8], text: &str) -> bool {
-    let mut encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        for part in [name, value] {
-            encoded.push('&');
-            encoded.extend(form_urlencoded::byte_serialize(part.as_bytes()));
-        }
-    }
     let form = std::str::from_utf8(form).unwrap_or_default();
     let secrets = form.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| !PUBLIC.contains(name));
-    secrets.map(|(_, secret)| secret).any(|secret| !secret.is_empty() && encoded.contains(secret))
+    secrets.map(|(_, encoded)| encoded).any(|encoded| !encoded.is_empty() && spells(text, Decoded(encoded.as_bytes())))
 }
 
 /// Whether a text holds a secret, as it is or form-encoded.
 pub(crate) fn repeats(text: &str, secret: &str) -> bool {
-    if secret.is_empty() {
-        return false;
+    !secret.is_empty() && spells(text, secret.bytes())
+}
+
+/// Read at every position, since what stands before the secret may look like the beginning of an encoded byte; and byte by byte,
+/// since a decoded text would leave unwiped copies of what it holds.
+fn spells(text: &str, secret: impl Iterator<Item = u8> + Clone) -> bool {
+    let text = text.as_bytes();
+    (0..text.len()).any(|start| {
+        let is_plain = secret.clone().enumerate().all(|(offset, byte)| text.get(start + offset) == Some(&byte));
+        let is_encoded = || {
+            let mut decoded = Decoded(&text[start..]);
+            secret.clone().all(|byte| decoded.next() == Some(byte))
+        };
+        is_plain || is_encoded()
+    })
+}
+
+/// The bytes of form-encoded text; what is not well encoded stands for itself.
+#[derive(Clone)]
+struct Decoded<'a>(&'a [u8]);
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        if let [b'%', high, low, rest @ ..] = self.0
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            self.0 = rest;
+            return Some(high << 4 | low);
+        }
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(if *first == b'+' { b' ' } else { *first })
     }
-    let decoded = || form_urlencoded::parse(text.as_bytes()).any(|(name, value)| name.contains(secret) || value.contains(secret));
-    text.contains(secret) || decoded()
 }
 
 impl Default for Form {
@@ -110,3 +133,27 @@ const PUBLIC: [&str; 24] = [
     "actor_token_type",
     "requested_token_type",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// I1
+    #[test]
+    fn a_secret_is_found_in_whatever_encoding_and_after_whatever_it_stands() {
+        let secret = "c+d/1&= %25é";
+        let form = Form::new("authorization_code").with("redirect_uri", "https://app.example/").with("code", secret).into_bytes();
+        let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let all: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        for spelled in [secret, &encoded, &encoded.replace("%2B", "%2b"), &all] {
+            for before in ["", "x", "%", "%3", "%c3", "+", "?code=", "\u{fffd}%", "c+d/1&= %25"] {
+                let text = format!("{before}{spelled}{before}");
+                assert!(leaks_into(&form, &text) && repeats(&text, secret), "{text}");
+            }
+        }
+        for text in ["", "c+d/1&= %25", "authorization_code", "https://app.example/", "https%3A%2F%2Fapp.example%2F"] {
+            assert!(!leaks_into(&form, text) && !repeats(text, secret), "{text}");
+        }
+        assert!(!repeats("anything", ""));
+    }
+}
