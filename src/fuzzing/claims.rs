@@ -1,4 +1,4 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::crypto::{Algorithm, SigningKey};
 use crate::jose::compact;
 use crate::json;
-use crate::provider::{Expected, Flow, IdToken, Organization};
+use crate::provider::{Demands, Expected, Flow, IdToken, Organization};
 use crate::secret::Secret;
 
 const NONCE: &str = "nonce-of-this-login";
@@ -25,27 +25,36 @@ static JWKS_URI: LazyLock<Url> = LazyLock::new(|| Url::parse(ISSUER).expect("it 
 pub fn claims(payload: &[u8]) {
     let signed = compact(br#"{"alg":"HS256"}"#, payload, |message| KEY.sign(Algorithm::Hs256, message));
     let text = Secret::new(signed.expect("a shared secret signs everything"));
-    let organization = Organization::parse("Acme");
-    let login = |max_age, organization| Flow::Login { nonce: Some(NONCE), code: Some("code"), max_age, organization };
+    let demands = Demands {
+        max_age: Some(MAX_AGE),
+        organization: Some(Arc::new(Organization::parse("Acme"))),
+        acr: Some(Arc::new([Box::from("mfa"), Box::from("phr")])),
+    };
+    let modest = Demands::default();
 
-    let verified = verify(&text, login(None, None));
+    let verified = verify(&text, login(&modest));
     if let Some(token) = &verified {
         assert_eq!(token.claims().get::<String>("nonce").as_deref(), Some(NONCE));
         checked(payload, token);
         let refreshed = verify(&text, Flow::Refresh { previous: Some(token) });
         assert!(refreshed.is_some(), "a refresh may bring the same ID token");
     }
-    if let Some(token) = verify(&text, login(Some(MAX_AGE), Some(&organization))) {
+    if let Some(token) = verify(&text, login(&demands)) {
         assert!(verified.is_some(), "who asks for more gets no more");
         let Some(claims) = checked(payload, &token) else { return };
         assert_eq!(claims["nonce"], NONCE);
         let auth_time = claims["auth_time"].as_f64().expect("max_age needs it");
         assert!(auth_time + (MAX_AGE + LEEWAY).as_secs_f64() + 1.0 >= seconds(now()), "{auth_time}");
         assert_eq!(claims["org_name"].as_str().map(str::to_lowercase).as_deref(), Some("acme"));
+        assert!(claims["acr"] == "mfa" || claims["acr"] == "phr", "{}", claims["acr"]);
     }
     if let Some(token) = verify(&text, Flow::Refresh { previous: None }) {
         checked(payload, &token);
     }
+}
+
+fn login(demands: &Demands) -> Flow<'_> {
+    Flow::Login { nonce: Some(NONCE), code: Some("code"), demands }
 }
 
 fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {

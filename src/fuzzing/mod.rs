@@ -11,11 +11,13 @@ mod device_answer;
 mod discovery;
 mod error_body;
 mod errors;
+mod introspection;
 mod jwks;
 #[cfg(feature = "loopback")]
 mod listener;
 mod made_up;
 mod pending_login;
+mod pushed_request;
 #[cfg(test)]
 mod replay;
 mod retry_after;
@@ -29,10 +31,12 @@ pub use compact_jws::compact_jws;
 pub use device_answer::device_answer;
 pub use discovery::discovery;
 pub use error_body::error_body;
+pub use introspection::introspection;
 pub use jwks::jwks;
 #[cfg(feature = "loopback")]
 pub use listener::listener;
 pub use pending_login::pending_login;
+pub use pushed_request::pushed_request;
 pub use retry_after::retry_after;
 pub use stored_record::stored_record;
 pub use token_response::token_response;

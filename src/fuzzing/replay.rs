@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 15] = [
     ("callback", super::callback),
     ("claims", super::claims),
     ("compact_jws", super::compact_jws),
     ("device_answer", super::device_answer),
     ("discovery", super::discovery),
     ("error_body", super::error_body),
+    ("introspection", super::introspection),
     ("jwks", super::jwks),
     ("listener", super::listener),
     ("pending_login", super::pending_login),
+    ("pushed_request", super::pushed_request),
     ("retry_after", super::retry_after),
     ("stored_record", super::stored_record),
     ("token_response", super::token_response),
@@ -82,4 +84,4 @@ fn fuzz() -> PathBuf {
 }
 
 /// At how many places, evenly.
-const CUTS: usize = 40;
+const CUTS: usize = 16;

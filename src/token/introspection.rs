@@ -10,6 +10,7 @@ use crate::form::Form;
 use crate::json::{self, Text};
 use crate::provider::Claims;
 use crate::secret::Secret;
+use crate::transport::Reply;
 
 /// What the provider says of a token (RFC 7662, section 2.2). Of a token that is not good it says nothing else.
 #[derive(Debug, Clone)]
@@ -56,10 +57,15 @@ impl Application {
         let metadata = self.provider().metadata().await?;
         let url = metadata.required(metadata.introspection_endpoint.as_ref(), "introspection endpoint")?;
         let form = Form::default().with("token", token.expose());
-        let reply = endpoint::post(self, "the introspection", url, form).await?;
+        Introspection::read(&endpoint::post(self, "the introspection", url, form).await?)
+    }
+}
+
+impl Introspection {
+    pub(crate) fn read(reply: &Reply) -> Result<Self> {
         let body: Body<'_> = reply.json()?;
         if !body.active {
-            return Ok(Introspection(None));
+            return Ok(Self(None));
         }
         // Who reads on decides by it whom to let in: with a member that stands twice, each reader sees its own.
         json::refuse_duplicates(reply.body()).map_err(|error| {
@@ -67,11 +73,9 @@ impl Application {
                 .with_source(error)
         })?;
         let subject = body.sub.map(|sub| Box::from(&*sub)).unwrap_or_default();
-        Ok(Introspection(Some(Claims::new(reply.body().to_vec(), subject))))
+        Ok(Self(Some(Claims::new(reply.body().to_vec(), subject))))
     }
-}
 
-impl Introspection {
     /// Whether the token is good: issued by this provider, not expired, not revoked.
     #[must_use]
     pub fn is_active(&self) -> bool {

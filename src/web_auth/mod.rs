@@ -23,3 +23,5 @@ pub use listener::CallbackPage;
 #[cfg(all(feature = "loopback", any(fuzzing, test)))]
 pub(crate) use listener::request as listener_request;
 pub use logout::Logout;
+#[cfg(any(fuzzing, test))]
+pub(crate) use pushed::read as read_pushed;

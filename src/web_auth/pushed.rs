@@ -49,7 +49,7 @@ pub(crate) async fn push(application: &Application, metadata: &Metadata, form: F
 
 /// RFC 9126, section 2.2: "the server MUST generate a request URI and provide it in the response with a 201 HTTP status
 /// code". Some answer with 200.
-fn read(reply: &Reply) -> Result<(Text<'_>, Duration)> {
+pub(crate) fn read(reply: &Reply) -> Result<(Text<'_>, Duration)> {
     if !matches!(reply.status, StatusCode::CREATED | StatusCode::OK) {
         return Err(Error::invalid_response(format!("{CONTEXT} was answered with {}, where 201 is the rule", reply.status)));
     }
