@@ -12,6 +12,7 @@
 //   ACCESS_TTL      access token lifetime in seconds, default 300
 //   CLOCK_TOLERANCE seconds, default 15 (the library's): set 0 to test expiry
 //   RT_ROTATE=0     do not rotate refresh tokens
+//   WEB_APP         the URL of a web application, with a slash at its end: client "web-app"
 //   ID_ALG          RS256 (default) | ES256 | PS256 | EdDSA : id_token alg for client "native"
 import * as http from 'node:http';
 import * as https from 'node:https';
@@ -62,6 +63,9 @@ const clients = [
   { client_id: 'ciba', client_secret: 'ciba-secret', redirect_uris: [], response_types: [], grant_types: ['urn:openid:params:grant-type:ciba', 'refresh_token'], token_endpoint_auth_method: 'client_secret_basic', backchannel_token_delivery_mode: 'poll' },
   { client_id: 'rs', client_secret: 'rs-secret', redirect_uris: [], response_types: [], grant_types: [], token_endpoint_auth_method: 'client_secret_basic' },
 ];
+if (env.WEB_APP) {
+  clients.push({ client_id: 'web-app', client_secret: 'web-app-secret', redirect_uris: [`${env.WEB_APP}callback`], post_logout_redirect_uris: [env.WEB_APP], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post' });
+}
 if (clientJwks) clients.push({ client_id: 'm2m-pkjwt', ...M2M, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks });
 if (tls) {
   const own = new crypto.X509Certificate(fs.readFileSync(env.TLS_CLIENT_CERT));

@@ -11,3 +11,4 @@ mod peers_themselves;
 mod refreshed_tokens;
 mod replicas;
 mod test_provider_pages;
+mod web_app;
