@@ -24,7 +24,7 @@ use visitor::Visitor;
 const AUDIENCE: &str = "https://api.acme.com";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let secret = ClientAuth::client_secret_post(env::var("AUTH0_CLIENT_SECRET")?);
         let application = Application::new(domain, env::var("AUTH0_CLIENT_ID")?).client_auth(secret);
@@ -50,11 +50,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn home(listener: &TcpListener) -> Result<Url, Box<dyn Error>> {
+fn home(listener: &TcpListener) -> Result<Url, Box<dyn Error + Send + Sync>> {
     Ok(Url::parse(&format!("http://{}/", listener.local_addr()?))?)
 }
 
-async fn serve(listener: TcpListener, application: Application, audience: &str, api: Url) -> Result<(), Box<dyn Error>> {
+async fn serve(
+    listener: TcpListener,
+    application: Application,
+    audience: &str,
+    api: Url,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let home = home(&listener)?;
     println!("The application is at {home}");
     let app = App::new(application, audience, home, api)?;
@@ -62,7 +67,7 @@ async fn serve(listener: TcpListener, application: Application, audience: &str, 
 }
 
 /// Jane and Joe, each with a browser of their own.
-async fn two_people(home: &Url, provider: &TestProvider) -> Result<(), Box<dyn Error>> {
+async fn two_people(home: &Url, provider: &TestProvider) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (mut jane, mut joe) = (Visitor::new(home, "jane@example.com")?, Visitor::new(home, "joe@example.com")?);
     jane.opens("/").await?.shows("You are not logged in", "a stranger is welcomed")?;
 

@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 }
 
 impl Visitor {
-    pub(crate) fn new(home: &Url, email: &str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(home: &Url, email: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Ok(Self {
             name: email.to_owned(),
             home: home.clone(),
@@ -34,20 +34,20 @@ impl Visitor {
         })
     }
 
-    pub(crate) async fn opens(&mut self, path: &str) -> Result<Seen, Box<dyn Error>> {
+    pub(crate) async fn opens(&mut self, path: &str) -> Result<Seen, Box<dyn Error + Send + Sync>> {
         self.goes(Method::GET, path, String::new()).await
     }
 
-    pub(crate) async fn posts(&mut self, path: &str, form: &str) -> Result<Seen, Box<dyn Error>> {
+    pub(crate) async fn posts(&mut self, path: &str, form: &str) -> Result<Seen, Box<dyn Error + Send + Sync>> {
         self.goes(Method::POST, path, form.to_owned()).await
     }
 
-    pub(crate) async fn logs_in(&mut self) -> Result<Seen, Box<dyn Error>> {
+    pub(crate) async fn logs_in(&mut self) -> Result<Seen, Box<dyn Error + Send + Sync>> {
         self.opens("/login").await
     }
 
     /// Presses the button on the page.
-    pub(crate) async fn logs_out(&mut self) -> Result<Seen, Box<dyn Error>> {
+    pub(crate) async fn logs_out(&mut self) -> Result<Seen, Box<dyn Error + Send + Sync>> {
         let page = self.opens("/").await?.text;
         let (_, after) = page.split_once(r#"name="csrf" value=""#).ok_or("the page has a form to log out")?;
         let csrf = after.split('"').next().unwrap_or_default();
@@ -55,13 +55,13 @@ impl Visitor {
     }
 
     /// Logs in, but for the last step: where the provider leads this browser.
-    pub(crate) async fn arrives_at_callback(&mut self) -> Result<String, Box<dyn Error>> {
+    pub(crate) async fn arrives_at_callback(&mut self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let (_, to, _) = self.asks(Method::GET, &self.home.join("/login")?, String::new()).await?;
         Ok(self.browser.visit(&to.ok_or("a login leads to the provider")?).await?)
     }
 
     /// Follows where the application leads, through the provider's pages and back.
-    async fn goes(&mut self, method: Method, path: &str, form: String) -> Result<Seen, Box<dyn Error>> {
+    async fn goes(&mut self, method: Method, path: &str, form: String) -> Result<Seen, Box<dyn Error + Send + Sync>> {
         let (_, mut to, mut text) = self.asks(method, &self.home.join(path)?, form).await?;
         while let Some(url) = to {
             let url = if url.origin() == self.home.origin() { url } else { self.browser.visit(&url).await?.parse()? };
@@ -70,7 +70,12 @@ impl Visitor {
         Ok(Seen { visitor: self.name.clone(), text })
     }
 
-    async fn asks(&mut self, method: Method, url: &Url, form: String) -> Result<(StatusCode, Option<Url>, String), Box<dyn Error>> {
+    async fn asks(
+        &mut self,
+        method: Method,
+        url: &Url,
+        form: String,
+    ) -> Result<(StatusCode, Option<Url>, String), Box<dyn Error + Send + Sync>> {
         let mut request = Request::new(method, url.clone());
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         request.headers_mut().insert(COOKIE, cookies.join("; ").parse()?);
@@ -91,7 +96,7 @@ impl Visitor {
 }
 
 impl Seen {
-    pub(crate) fn shows(&self, expected: &str, story: &str) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn shows(&self, expected: &str, story: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
         if !self.text.contains(expected) {
             return Err(format!("{story}: {} sees {:?}", self.visitor, self.text).into());
         }

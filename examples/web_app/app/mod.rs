@@ -31,7 +31,12 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(application: Application, audience: &str, home: Url, api: Url) -> Result<Arc<Self>, Box<dyn Error>> {
+    pub(crate) fn new(
+        application: Application,
+        audience: &str,
+        home: Url,
+        api: Url,
+    ) -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
         let auth = application
             .web_auth()
             .redirect_uri(home.join("callback")?)
