@@ -4,6 +4,7 @@ mod authorization_request;
 mod browser_login;
 mod browser_logout;
 mod callback_pages;
+mod expiries;
 mod keychain;
 mod lying_provider;
 mod machines;
