@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
 
 /// An object read into `T`, whose members may stand there only once. serde by itself would also read an array into a
 /// struct, member by member, and would not look at the bytes of members that `T` does not name.
@@ -26,6 +28,19 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnO
 pub(crate) fn list<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>, NotAnObject> {
     let objects: Vec<&serde_json::value::RawValue> = serde_json::from_slice(text).map_err(|_| NotAnObject::Other)?;
     objects.into_iter().map(|text| object(text.get().as_bytes())).collect()
+}
+
+/// The value as JSON, in one buffer that is wiped on drop.
+///
+/// # Panics
+/// When the value is not of texts, numbers, lists and structs.
+pub(crate) fn secret(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    // Growing would leave an unwiped copy behind, so it is measured first.
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value).expect("text and numbers are always JSON");
+    let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *json, value).expect("text and numbers are always JSON");
+    json
 }
 
 /// No member of the object may stand there twice, known or not: with two, each reader sees its own.
@@ -96,5 +111,19 @@ impl<'de> Visitor<'de> for MemberNamesVisitor {
         }
         names.sort_unstable();
         Ok(MemberNames(names))
+    }
+}
+
+/// Counts what would be written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
-use crate::crypto;
 use crate::manager::term::Term;
 use crate::provider::IdToken;
 use crate::secret::Secret;
+use crate::store::next_generation;
 
 /// What a record holds: what a login gave, and access tokens for other APIs that its refresh token has bought since.
 #[derive(Clone)]
@@ -142,15 +142,6 @@ impl Credentials {
         (parts.refresh_token, parts.id_token, parts.id_token_refusal) = (None, None, None);
         Self::new(parts)
     }
-}
-
-/// Higher than the one before, and unlike any that a removed record had: time and chance go into it.
-fn next_generation(now: Timestamp, after: Option<u64>) -> u64 {
-    let mut chance = [0; 2];
-    // A generation by time alone is nearly as good, and new tokens must not be lost for it.
-    let _ = crypto::random(&mut chance);
-    let by_time = u64::try_from(now.unix_millis()).unwrap_or(0) << 16 | u64::from(u16::from_be_bytes(chance));
-    after.map_or(by_time, |after| by_time.max(after.saturating_add(1)))
 }
 
 const JUST_NOW: Duration = Duration::from_secs(30);

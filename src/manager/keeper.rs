@@ -6,14 +6,13 @@ use crate::access_token::AccessToken;
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::manager::content::{Content, Wanted};
-use crate::manager::guarded::Guarded;
 use crate::manager::kept::Kept;
 use crate::manager::renewal::Renewal;
 use crate::manager::session::{Errand, Purpose};
 use crate::manager::sessions::Sessions;
 use crate::manager::settings::Settings;
 use crate::provider::Claims;
-use crate::store::{CredentialsStore, RecordKey};
+use crate::store::{CredentialsStore, Guarded, RecordKey};
 use crate::token_source::TokenSource;
 use crate::web_auth::builder::WebAuth;
 

@@ -2,7 +2,6 @@
 
 mod announcement;
 mod content;
-mod guarded;
 pub(crate) mod keeper;
 mod kept;
 #[cfg(feature = "tracing")]

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::access_token::{AccessToken, TokenType};
 use crate::application::Application;
@@ -75,12 +74,7 @@ impl Content {
                 .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted) })
                 .collect(),
         };
-        // Growing would leave an unwiped copy behind, so it is measured first.
-        let mut length = Length(0);
-        serde_json::to_writer(&mut length, &stored).expect("text and numbers are always JSON");
-        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
-        serde_json::to_writer(&mut *json, &stored).expect("text and numbers are always JSON");
-        Record::new(self.generation, &json)
+        Record::new(self.generation, &json::secret(&stored))
     }
 
     /// Whoever can write the store is believed: seal it where that may be somebody else.
@@ -151,20 +145,6 @@ impl Shared {
             requested_audience: token.requested_audience.as_deref().map(Arc::from),
             authorization_details: token.authorization_details.as_deref().map(Box::from),
         })
-    }
-}
-
-/// Counts what would be written.
-struct Length(usize);
-
-impl std::io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "file")]
 mod file;
+mod generation;
+mod guarded;
 mod intent;
 mod key;
 #[cfg(feature = "keychain")]
@@ -17,6 +19,8 @@ mod seal;
 
 #[cfg(feature = "file")]
 pub use file::File;
+pub(crate) use generation::next_generation;
+pub(crate) use guarded::Guarded;
 pub use intent::{Announced, Intent, Outcome};
 pub use key::RecordKey;
 #[cfg(feature = "keychain")]
