@@ -1,6 +1,8 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use url::form_urlencoded;
+
 use crate::crypto;
 
 /// Whose credentials a record holds: the issuer, the application there, and which of its sessions.
@@ -21,17 +23,18 @@ impl RecordKey {
     /// `session` tells the sessions of one program apart; it is empty where there is one only.
     #[must_use]
     pub fn new(issuer: &str, client_id: &str, session: &str) -> Self {
-        // Each part with its length before it, so that no two keys run together.
-        let mut text = Vec::new();
-        for part in [issuer, client_id, session] {
-            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            text.extend_from_slice(part.as_bytes());
-        }
-        let mut id = String::with_capacity(64);
-        for byte in crypto::sha256(&text) {
-            write!(id, "{byte:02x}").expect("a String takes everything");
-        }
+        let id = hash(&[issuer, client_id, session]);
         Self(Arc::new(Parts { issuer: issuer.to_owned(), client_id: client_id.to_owned(), session: session.to_owned(), id }))
+    }
+
+    /// Of the program's own token, which it asks for with these parameters in whatever order. No session has this key, even if
+    /// somebody else may say how the sessions are called.
+    pub(crate) fn of_service(issuer: &str, client_id: &str, parameters: &[(String, String)]) -> Self {
+        let mut sorted = parameters.to_vec();
+        sorted.sort();
+        let asked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sorted).finish();
+        let (id, session) = (hash(&[issuer, client_id, &asked, "client_credentials"]), format!("client_credentials {asked}"));
+        Self(Arc::new(Parts { issuer: issuer.to_owned(), client_id: client_id.to_owned(), session, id }))
     }
 
     /// The issuer or domain, as the program names it.
@@ -46,7 +49,7 @@ impl RecordKey {
         &self.0.client_id
     }
 
-    /// Which of the program's sessions; empty where there is one only.
+    /// Which of the program's sessions; empty where there is one only. For the program's own token, what it is asked for with.
     #[must_use]
     pub fn session(&self) -> &str {
         &self.0.session
@@ -57,6 +60,20 @@ impl RecordKey {
     pub fn id(&self) -> &str {
         &self.0.id
     }
+}
+
+/// Each part with its length before it, so that no two keys run together.
+fn hash(parts: &[&str]) -> String {
+    let mut text = Vec::new();
+    for part in parts {
+        text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    let mut id = String::with_capacity(64);
+    for byte in crypto::sha256(&text) {
+        write!(id, "{byte:02x}").expect("a String takes everything");
+    }
+    id
 }
 
 impl fmt::Debug for RecordKey {

@@ -1,5 +1,7 @@
 //! A service's own token: one request, kept, renewed ahead of its end.
 
+mod fleet;
+
 use std::time::Duration;
 
 use hallpass::testing::{Endpoint, Fault, TestClock, TestProvider};

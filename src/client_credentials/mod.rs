@@ -1,0 +1,266 @@
+//! A service's own token, without a person.
+
+mod fleet;
+mod service_token;
+mod stored;
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::access_token::AccessToken;
+use crate::application::Application;
+use crate::cache::SingleFlight;
+use crate::client_credentials::fleet::Fleet;
+use crate::client_credentials::service_token::ServiceToken;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::form::Form;
+use crate::spans::Span;
+use crate::store::{CredentialsStore, RecordKey};
+use crate::token;
+use crate::token_source::TokenSource;
+
+/// A service's own token, without a person (RFC 6749, section 4.4): asked for once however many tasks need it, kept, and
+/// renewed ahead of its end while the old one still serves.
+///
+/// It is a [`TokenSource`]: give it to an [`AuthorizedClient`](crate::AuthorizedClient). Clones share the token.
+///
+/// ```
+/// # async fn example() -> hallpass::Result<()> {
+/// use hallpass::testing::{Api, TestProvider};
+/// use hallpass::{Application, AuthorizedClient, ClientAuth};
+///
+/// let provider = TestProvider::start().await;
+/// let api = Api::start(&provider, "https://api.acme.com").await;
+/// let service = Application::new(provider.issuer(), provider.confidential_client_id())
+///     .client_auth(ClientAuth::client_secret_post(provider.client_secret()));
+/// let token = service.client_credentials().audience("https://api.acme.com");
+/// let client = AuthorizedClient::new(token)?.base_url(api.url())?;
+/// assert_eq!(client.get("messages").send().await?.status(), 200);
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct ClientCredentials {
+    application: Application,
+    parameters: Arc<Vec<(String, String)>>,
+    held: Arc<Held>,
+    fleet: Option<Fleet>,
+    on_store_failure: Option<Arc<dyn Fn(&Error) + Send + Sync>>,
+}
+
+/// What this process has of one token.
+struct Held {
+    token: RwLock<Option<ServiceToken>>,
+    flight: SingleFlight<AccessToken>,
+    /// When the provider last failed to give one, in milliseconds since 1970.
+    failed: AtomicI64,
+}
+
+impl Application {
+    /// A token for this application itself, as a service uses it.
+    #[must_use]
+    pub fn client_credentials(&self) -> ClientCredentials {
+        ClientCredentials {
+            application: self.clone(),
+            parameters: Arc::default(),
+            held: Arc::new(Held::new()),
+            fleet: None,
+            on_store_failure: None,
+        }
+    }
+}
+
+impl ClientCredentials {
+    /// The identifier of the API that the token is for. Auth0 requires it.
+    #[must_use]
+    pub fn audience(self, identifier: impl Into<String>) -> Self {
+        self.parameter("audience", identifier)
+    }
+
+    /// What the token may do, separated by spaces; without it, all that the provider allows this application.
+    #[must_use]
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.parameter("scope", scope)
+    }
+
+    /// The organization that the token is for, at Auth0.
+    #[must_use]
+    pub fn organization(self, id_or_name: impl Into<String>) -> Self {
+        self.parameter("organization", id_or_name)
+    }
+
+    /// Any other parameter of the token request, such as `resource` (RFC 8707).
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        let parameters = Arc::make_mut(&mut self.parameters);
+        parameters.retain(|known| known.0 != name);
+        parameters.push((name, value));
+        // A token for other parameters is another token.
+        self.held = Arc::new(Held::new());
+        self
+    }
+
+    /// Shares the token with everybody who has the store: a fleet asks the provider once for each token. Whoever can read the
+    /// store can act as this service, so [`Redis`](crate::store::Redis) and a sealed [`File`](crate::store::File) are for this.
+    ///
+    /// A store that fails stops no service: each process then asks the provider itself, once for the life of a token, as
+    /// without a store. [`on_store_failure`](Self::on_store_failure) is told.
+    ///
+    /// ```
+    /// # async fn example() -> hallpass::Result<()> {
+    /// use hallpass::store::Memory;
+    /// use hallpass::testing::{Endpoint, TestProvider};
+    /// use hallpass::{Application, ClientAuth};
+    ///
+    /// let (provider, store) = (TestProvider::start().await, Memory::new());
+    /// for _machine in 0..3 {
+    ///     let service = Application::new(provider.issuer(), provider.confidential_client_id())
+    ///         .client_auth(ClientAuth::client_secret_post(provider.client_secret()));
+    ///     let token = service.client_credentials().audience("https://api.acme.com").shared(store.clone());
+    ///     token.token().await?;
+    /// }
+    /// assert_eq!(provider.count(Endpoint::Token), 1);
+    /// # Ok(()) }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    #[must_use]
+    pub fn shared(mut self, store: impl CredentialsStore) -> Self {
+        self.fleet = Some(Fleet::new(store));
+        self
+    }
+
+    /// Called when the store of [`shared`](Self::shared) failed: this process or the others ask the provider all the same.
+    #[must_use]
+    pub fn on_store_failure(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_store_failure = Some(Arc::new(hook));
+        self
+    }
+
+    /// A token that is valid now. When less than a fifth of its life is left, 60 seconds at most, another is fetched
+    /// meanwhile; by chance up to a tenth of its life earlier, so that a fleet does not ask in step.
+    ///
+    /// # Errors
+    /// `Server` (the provider refuses this application), `InvalidResponse`, `Discovery`, `Network`, `TimedOut`, `Configuration`
+    /// (also of a store that cannot work).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: a request that is under way goes on for whoever asks next.
+    pub async fn token(&self) -> Result<AccessToken> {
+        self.obtain(None).await
+    }
+
+    async fn obtain(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
+        let now = self.application.time().now();
+        let is_refused = |held: &ServiceToken| rejected.is_some_and(|rejected| *rejected == held.token);
+        let usable = || self.held.token().filter(|held| held.is_fresh(now) && !is_refused(held)).map(|held| held.token);
+        match self.held.token().filter(|held| !is_refused(held)) {
+            Some(held) if held.is_fresh(now) => Ok(held.token),
+            Some(held) if held.is_valid(now) => {
+                if !self.held.failed_lately(now) {
+                    self.held.flight.start(usable, || self.renewal(rejected));
+                }
+                Ok(held.token)
+            }
+            _ => {
+                let token = self.held.flight.run(usable, || self.renewal(rejected)).await?;
+                if self.fleet.is_some() && rejected == Some(&token) {
+                    // From a run that took it from the store, not knowing that it is refused.
+                    return self.held.flight.run(usable, || self.renewal(rejected)).await;
+                }
+                Ok(token)
+            }
+        }
+    }
+
+    /// Another token than the one that is held, or was rejected: the fleet's, or a new one.
+    fn renewal(&self, rejected: Option<&AccessToken>) -> impl Future<Output = Result<AccessToken>> + Send + 'static {
+        let (source, rejected) = (self.clone(), rejected.cloned());
+        async move {
+            let clock = source.application.time();
+            let renewed = match &source.fleet {
+                None => source.fetch().await,
+                Some(fleet) => {
+                    let will_do = |shared: &ServiceToken| shared.is_fresh(clock.now()) && rejected.as_ref() != Some(&shared.token);
+                    fleet.obtain(&source.key(), clock, will_do, || source.fetch(), |error| source.tell(error)).await
+                }
+            };
+            match renewed {
+                Ok(renewed) => {
+                    source.held.keep(renewed.clone());
+                    Ok(renewed.token)
+                }
+                Err(error) => {
+                    source.held.failed.store(clock.now().unix_millis(), Ordering::Relaxed);
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<ServiceToken> {
+        let mut form = Form::new("client_credentials");
+        for (name, value) in self.parameters.iter() {
+            form.push(name, value);
+        }
+        // RFC 6749, section 4.4.3: "A refresh token SHOULD NOT be included." One that is, is not looked at.
+        let span = Span::renewal(self.application.client_id());
+        let token = span.watch(token::request_access_token(&self.application, form)).await?;
+        Ok(ServiceToken::new(token, self.application.time().now()))
+    }
+
+    fn tell(&self, error: &Error) {
+        let Some(hook) = &self.on_store_failure else { return };
+        // Whatever the hook left half-done is its own, and the token is good.
+        _ = catch_unwind(AssertUnwindSafe(|| hook(error)));
+    }
+
+    /// Whose token it is, and for what.
+    fn key(&self) -> RecordKey {
+        RecordKey::of_service(self.application.domain(), self.application.client_id(), &self.parameters)
+    }
+}
+
+impl TokenSource for ClientCredentials {
+    fn cached(&self) -> Option<AccessToken> {
+        let now = self.application.time().now();
+        let held = self.held.token.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|held| held.is_fresh(now)).map(|held| held.token.clone())
+    }
+
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
+        self.obtain(rejected).await
+    }
+}
+
+impl Held {
+    fn new() -> Self {
+        Self { token: RwLock::new(None), flight: SingleFlight::new(), failed: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Then there is no hurry to ask again: the old token still serves.
+    fn failed_lately(&self, now: Timestamp) -> bool {
+        now.minus(PAUSE).unix_millis() < self.failed.load(Ordering::Relaxed)
+    }
+
+    fn token(&self) -> Option<ServiceToken> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, token: ServiceToken) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").field("application", &self.application).finish_non_exhaustive()
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(5);

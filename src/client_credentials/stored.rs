@@ -1,0 +1,50 @@
+use serde::{Deserialize, Serialize};
+
+use crate::access_token::{AccessToken, TokenType};
+use crate::client_credentials::service_token::ServiceToken;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::json::{self, Text};
+use crate::store::{Record, RecordKey};
+
+/// A record's content: a service's token. Texts are borrowed both ways, so that no copy of it is left behind.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    /// Whose record it is: a store that mixes them up is found out.
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow)]
+    service_token: Text<'a>,
+    dpop: bool,
+    expires_at: Option<i64>,
+    received: i64,
+}
+
+impl ServiceToken {
+    pub(super) fn to_record(&self, key: &RecordKey, generation: u64) -> Record {
+        let stored = Stored {
+            key: Text(key.id().into()),
+            service_token: Text(self.token.expose().into()),
+            dpop: self.token.token_type() == TokenType::DPoP,
+            expires_at: self.token.expiry().map(Timestamp::unix_millis),
+            received: self.received.unix_millis(),
+        };
+        Record::new(generation, &json::secret(&stored))
+    }
+
+    /// Whoever can write the store is believed: seal it where that may be somebody else.
+    pub(super) fn from_record(record: &Record, key: &RecordKey) -> Result<Self> {
+        let stored: Stored<'_> = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
+        if *stored.key != *key.id() {
+            return Err(Error::new(ErrorKind::Store, "the store gave another token's record; use each record's whole key"));
+        }
+        let token_type = if stored.dpop { TokenType::DPoP } else { TokenType::Bearer };
+        let expires_at = stored.expires_at.map(Timestamp::from_unix_millis);
+        let token = AccessToken::new(token_type, &stored.service_token, expires_at).ok_or_else(unreadable)?;
+        Ok(Self::new(token, Timestamp::from_unix_millis(stored.received)))
+    }
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Store, "the stored token cannot be read, and is left as it is; remove it from the store")
+}
