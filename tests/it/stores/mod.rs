@@ -11,3 +11,4 @@ mod processes;
 mod record_bytes;
 mod scratch_folder;
 mod sealing;
+mod service_processes;

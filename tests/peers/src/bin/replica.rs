@@ -1,16 +1,17 @@
 //! One process of a program that runs in several, on one Redis. Environment: `ISSUER`, `CLIENT_ID`, `REDIS_URL`, `SEALING_KEY`
-//! (a number), `LEASE_MILLIS`; `STOP` (when it waits to be stopped, in the words of `Moment`); `MIN_TTL_SECONDS`. Each line of its
-//! input, `once TASKS`, `MILLISECONDS TASKS` or `rounds TASKS ROUNDS`, is answered by one of JSON; `go on` ends the wait.
+//! (a number), `LEASE_MILLIS`; `STOP` (when it waits to be stopped, in the words of `Moment`); `MIN_TTL_SECONDS`. With `CLIENT_SECRET`
+//! it asks for tokens of its own, and without it for a person's. Each line of its input, `once TASKS`, `MILLISECONDS TASKS` or
+//! `rounds TASKS ROUNDS`, is answered by one of JSON; `go on` ends the wait.
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, thread};
 
 use hallpass::store::{Redis, SealingKey};
-use hallpass::{CredentialsManager, WebAuth};
+use hallpass::{Application, ClientAuth, CredentialsManager, TokenSource};
 use hallpass_peers::Interrupted;
 use serde_json::json;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 #[tokio::main(worker_threads = 2)]
@@ -19,14 +20,19 @@ async fn main() {
     let lease = Duration::from_millis(setting("LEASE_MILLIS").parse().expect("milliseconds"));
     let sealing_key = SealingKey::from_bytes([setting("SEALING_KEY").parse().expect("a number"); 32]);
     let store = Redis::new(&setting("REDIS_URL"), sealing_key).lease(lease);
-    let (asked, mut questions) = unbounded_channel();
+    let (asked, questions) = unbounded_channel();
     let (go_on, goes_on) = mpsc::channel();
     thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             _ = if line == "go on" { go_on.send(()).map_err(drop) } else { asked.send(line).map_err(drop) };
         }
     });
-    let auth = WebAuth::new(setting("ISSUER"), setting("CLIENT_ID"));
+    let application = Application::new(setting("ISSUER"), setting("CLIENT_ID"));
+    if let Ok(secret) = env::var("CLIENT_SECRET") {
+        let service = application.client_auth(ClientAuth::client_secret_post(secret));
+        return answer(questions, service.client_credentials().audience("https://api.acme.com").shared(store)).await;
+    }
+    let auth = application.web_auth();
     let session = match env::var("STOP") {
         Ok(moment) => {
             // A process does not stop at a certain point by itself: its threads go on for a moment. So this one waits there.
@@ -39,15 +45,17 @@ async fn main() {
         Err(_) => CredentialsManager::new(auth, store),
     };
     let min_ttl = env::var("MIN_TTL_SECONDS").map_or(60, |text| text.parse().expect("seconds"));
-    let session = session.min_ttl(Duration::from_secs(min_ttl));
+    answer(questions, session.min_ttl(Duration::from_secs(min_ttl))).await;
+}
 
+async fn answer(mut questions: UnboundedReceiver<String>, source: impl TokenSource + Clone) {
     while let Some(line) = questions.recv().await {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |place: usize| words[place].parse().expect("a number");
         let got = match words[0] {
-            "once" => ask(&session, number(1), Duration::ZERO).await,
-            "rounds" => ask_at_each_end(&session, number(1), number(2)).await,
-            _ => ask(&session, number(1), Duration::from_millis(number(0) as u64)).await,
+            "once" => ask(&source, number(1), Duration::ZERO).await,
+            "rounds" => ask_at_each_end(&source, number(1), number(2)).await,
+            _ => ask(&source, number(1), Duration::from_millis(number(0) as u64)).await,
         };
         println!("{}", json!({ "tokens": got.tokens, "errors": got.errors }));
     }
@@ -70,10 +78,10 @@ impl Got {
 }
 
 /// So many tasks at once, for so long.
-async fn ask(session: &CredentialsManager, tasks: usize, time: Duration) -> Got {
+async fn ask(source: &(impl TokenSource + Clone), tasks: usize, time: Duration) -> Got {
     let (end, mut asking, mut got) = (Instant::now() + time, JoinSet::new(), Got::default());
     for _ in 0..tasks {
-        asking.spawn(ask_until(session.clone(), end));
+        asking.spawn(ask_until(source.clone(), end));
     }
     for of_one in asking.join_all().await {
         got.and(of_one);
@@ -82,10 +90,10 @@ async fn ask(session: &CredentialsManager, tasks: usize, time: Duration) -> Got 
 }
 
 /// So many tasks at once; and again when what they got has ended.
-async fn ask_at_each_end(session: &CredentialsManager, tasks: usize, rounds: usize) -> Got {
+async fn ask_at_each_end(source: &(impl TokenSource + Clone), tasks: usize, rounds: usize) -> Got {
     let mut got = Got::default();
     for _ in 0..rounds {
-        got.and(ask(session, tasks, Duration::ZERO).await);
+        got.and(ask(source, tasks, Duration::ZERO).await);
         let left = got.end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
         tokio::time::sleep(left.unwrap_or_default()).await;
     }
@@ -93,13 +101,13 @@ async fn ask_at_each_end(session: &CredentialsManager, tasks: usize, rounds: usi
 }
 
 /// At least once.
-async fn ask_until(session: CredentialsManager, end: Instant) -> Got {
+async fn ask_until(source: impl TokenSource, end: Instant) -> Got {
     let mut got = Got::default();
     loop {
-        match session.credentials().await {
-            Ok(credentials) => {
-                got.tokens.insert(credentials.access_token().expose().to_owned());
-                got.end = credentials.expires_at().map(SystemTime::from);
+        match source.token(None).await {
+            Ok(token) => {
+                got.tokens.insert(token.expose().to_owned());
+                got.end = token.expires_at().map(SystemTime::from);
             }
             Err(error) => {
                 eprintln!("{error:?}");

@@ -4,6 +4,7 @@ mod fleet;
 mod outages;
 mod round_trips;
 mod sealed;
+mod service;
 mod stopped;
 mod store;
 mod tls;
