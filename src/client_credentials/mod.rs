@@ -50,8 +50,11 @@ pub struct ClientCredentials {
     parameters: Arc<Vec<(String, String)>>,
     held: Arc<Held>,
     fleet: Option<Fleet>,
-    on_store_failure: Option<Arc<dyn Fn(&Error) + Send + Sync>>,
+    on_store_failure: Option<Hook>,
 }
+
+/// What a program wants to be told.
+type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 
 /// What this process has of one token.
 struct Held {
