@@ -64,6 +64,7 @@ pub mod authorized_client;
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
 mod cache;
+mod challenge;
 pub mod client_auth;
 mod client_credentials;
 mod clock;

@@ -26,3 +26,10 @@ pub(crate) fn is_confidential(url: &Url) -> bool {
 pub(crate) fn has_user_info(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
+
+/// Scheme, host and port, without the allocation that `Url::origin` makes.
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}

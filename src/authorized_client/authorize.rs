@@ -6,14 +6,15 @@ use reqwest::{Request, Response};
 use tokio::time::Instant;
 use url::{Position, Url};
 
-use super::challenge::Challenge;
-use super::origins::{Origins, same_origin};
+use super::origins::Origins;
 use super::presentation::Presentation;
 use super::redirect;
 use super::renewal::{Advice, Renewals};
 use super::repeat::Repeat;
 use crate::access_token::AccessToken;
+use crate::challenge::Challenge;
 use crate::error::{Error, ErrorKind, Result};
+use crate::origin::same_origin;
 use crate::spans::Span;
 use crate::step_up::StepUp;
 use crate::token_source::dynamic::DynTokenSource;

@@ -2,7 +2,6 @@
 
 mod authorize;
 mod caller;
-mod challenge;
 pub(crate) mod client;
 mod clients;
 #[cfg(feature = "tower")]

@@ -1,7 +1,7 @@
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::origin;
+use crate::origin::{self, same_origin};
 
 /// Where a token may go: https, or http to this machine; and once an origin is named, only to those that are.
 #[derive(Debug, Clone, Default)]
@@ -79,13 +79,6 @@ impl Origins {
     fn iter(&self) -> impl Iterator<Item = &Url> {
         self.base.iter().chain(&self.named)
     }
-}
-
-/// Scheme, host and port, without the allocation that `Url::origin` makes.
-pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// Http to this machine, which goes out directly: a proxy would be another machine, or another user's process.

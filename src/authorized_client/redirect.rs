@@ -6,8 +6,9 @@ use http::{Method, StatusCode};
 use reqwest::Request;
 use url::Url;
 
-use super::origins::{Origins, same_origin};
+use super::origins::Origins;
 use super::repeat::Repeat;
+use crate::origin::same_origin;
 
 /// The request that a redirect asks for, as reqwest would send it; none when this is no redirect, or one that may not be
 /// followed: to an origin that is not allowed, or with a body that was a stream.
