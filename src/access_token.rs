@@ -1,19 +1,22 @@
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Method};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
+use url::Url;
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::dpop::{DpopKey, Proofs, Prover, TokenHash};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// An access token, ready to be put on a request: one wiped buffer that every clone shares.
 ///
 /// For gRPC, WebSockets and other things that are no reqwest client, [`header_value`](Self::header_value) is the value
-/// of `Authorization`.
+/// of `Authorization`. A token that is bound to a key (DPoP) also needs a [`proof`](Self::proof) for each request.
 ///
 /// ```
 /// use hallpass::AccessToken;
@@ -25,8 +28,15 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct AccessToken {
     header: HeaderValue,
-    token_type: TokenType,
     expires_at: Option<Timestamp>,
+    /// The key that it is bound to, which makes it a DPoP token.
+    binding: Option<Arc<Binding>>,
+}
+
+struct Binding {
+    key: DpopKey,
+    clock: Clock,
+    hash: TokenHash,
 }
 
 /// How an access token is presented (RFC 6750, section 2.1; RFC 9449, section 7.1).
@@ -45,17 +55,26 @@ impl AccessToken {
     /// # Errors
     /// `Configuration` when the text is empty or holds anything but visible ASCII: it could not be a header's value.
     pub fn bearer(token: impl Into<Secret>) -> Result<Self> {
-        Self::new(TokenType::Bearer, token.into().expose(), None)
-            .ok_or_else(|| Error::configuration("an access token is not empty and holds only visible ASCII characters"))
+        Self::new(token.into().expose(), None).ok_or_else(no_token)
     }
 
-    /// None when the token could not be a header's value (RFC 6750, section 2.1: it is one word of visible ASCII).
-    pub(crate) fn new(token_type: TokenType, token: &str, expires_at: Option<Timestamp>) -> Option<Self> {
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return None;
-        }
-        let header = sensitive_header(&[token_type.scheme(), " ", token])?;
-        Some(Self { header, token_type, expires_at })
+    /// A token that you have already, of unknown lifetime, which is bound to this key.
+    ///
+    /// # Errors
+    /// As [`bearer`](Self::bearer).
+    pub fn dpop(token: impl Into<Secret>, key: DpopKey) -> Result<Self> {
+        Self::bound(token.into().expose(), None, key, Clock::default()).ok_or_else(no_token)
+    }
+
+    pub(crate) fn new(token: &str, expires_at: Option<Timestamp>) -> Option<Self> {
+        Some(Self { header: authorization(TokenType::Bearer, token)?, expires_at, binding: None })
+    }
+
+    /// The same for a token that is shown only with proofs by this key, made at this clock's time.
+    pub(crate) fn bound(token: &str, expires_at: Option<Timestamp>, key: DpopKey, clock: Clock) -> Option<Self> {
+        let header = authorization(TokenType::DPoP, token)?;
+        let binding = Arc::new(Binding { key, clock, hash: TokenHash::of(token) });
+        Some(Self { header, expires_at, binding: Some(binding) })
     }
 
     pub(crate) fn expiry(&self) -> Option<Timestamp> {
@@ -78,14 +97,50 @@ impl AccessToken {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "the token was checked to be ASCII when it was made")]
     pub fn expose(&self) -> &str {
-        let value = &self.header.as_bytes()[self.token_type.scheme().len() + 1..];
+        let value = &self.header.as_bytes()[self.token_type().scheme().len() + 1..];
         std::str::from_utf8(value).expect("the token was checked to be ASCII")
     }
 
     /// How it is presented.
     #[must_use]
     pub fn token_type(&self) -> TokenType {
-        self.token_type
+        if self.binding.is_some() { TokenType::DPoP } else { TokenType::Bearer }
+    }
+
+    /// The key that it is bound to; none for a bearer token.
+    #[must_use]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.binding.as_ref().map(|binding| &binding.key)
+    }
+
+    /// The value of the `DPoP` header for one request, which goes beside [`header_value`](Self::header_value): it is good for this
+    /// method and URL, once and now. None for a bearer token, which needs no proof.
+    ///
+    /// [`AuthorizedClient`](crate::AuthorizedClient) does this by itself. For a WebSocket the URL is the `https` one. Hand
+    /// each response to [`learn_nonce`](Self::learn_nonce).
+    ///
+    /// # Errors
+    /// `Configuration` when the URL is not an `https` or `http` one, or holds a user name.
+    pub fn proof(&self, method: &Method, url: &Url) -> Result<Option<HeaderValue>> {
+        let Some(prover) = self.prover() else { return Ok(None) };
+        prover.sign(method, url, prover.key.nonces().of(url).as_ref()).map(Some)
+    }
+
+    /// Takes note of the nonce that a response from this URL has brought, if it has: further proofs for this origin hold it.
+    /// True when there was one: after a 401 with `use_dpop_nonce`, sending the request once more with a new
+    /// [`proof`](Self::proof) is worth it.
+    pub fn learn_nonce(&self, url: &Url, headers: &HeaderMap) -> bool {
+        self.dpop_key().is_some_and(|key| key.nonces().learn(url, headers).is_some())
+    }
+
+    /// The proofs of one exchange with this token.
+    pub(crate) fn proofs(&self) -> Proofs<'_> {
+        Proofs::by(self.prover())
+    }
+
+    fn prover(&self) -> Option<Prover<'_>> {
+        let Binding { key, clock, hash } = &**self.binding.as_ref()?;
+        Some(Prover { key, clock, token: Some(hash) })
     }
 
     /// When it ends, as the provider said; none when it did not say.
@@ -98,7 +153,7 @@ impl AccessToken {
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessToken")
-            .field("token_type", &self.token_type)
+            .field("token_type", &self.token_type())
             .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }
@@ -122,6 +177,18 @@ impl TokenType {
             Self::DPoP => "DPoP",
         }
     }
+}
+
+fn no_token() -> Error {
+    Error::configuration("an access token is not empty and holds only visible ASCII characters")
+}
+
+/// None when the token could not be a header's value (RFC 6750, section 2.1: it is one word of visible ASCII).
+fn authorization(token_type: TokenType, token: &str) -> Option<HeaderValue> {
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    sensitive_header(&[token_type.scheme(), " ", token])
 }
 
 /// One buffer that is wiped with the last clone of the value.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
+use crate::dpop::{DpopKey, Proofs, Prover};
 use crate::provider::{IssuerAlias, Provider};
 use crate::secret::Secret;
 use crate::transport::Transport;
@@ -28,6 +29,7 @@ struct Settings {
     client_id: Arc<str>,
     client_auth: ClientAuth,
     issuer_alias: Option<IssuerAlias>,
+    dpop_key: Option<DpopKey>,
     leeway: Duration,
     accept_hs256: bool,
     accept_missing_id_token: bool,
@@ -43,6 +45,7 @@ impl Application {
             client_id: client_id.into().into(),
             client_auth: ClientAuth::none(),
             issuer_alias: None,
+            dpop_key: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
             accept_missing_id_token: false,
@@ -64,6 +67,16 @@ impl Application {
     #[must_use]
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         Arc::make_mut(&mut self.settings).client_auth = client_auth;
+        self
+    }
+
+    /// Binds all tokens that are asked for to this key (DPoP, RFC 9449): whoever steals one and not the key can do nothing
+    /// with it. A provider that gives bearer tokens all the same is refused. Renewals, and the calls of an
+    /// [`AuthorizedClient`](crate::AuthorizedClient), use the key that a token is bound to: a
+    /// [`CredentialsManager`](crate::CredentialsManager) keeps it with the token. See [`dpop`](crate::dpop).
+    #[must_use]
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        Arc::make_mut(&mut self.settings).dpop_key = Some(key);
         self
     }
 
@@ -161,6 +174,23 @@ impl Application {
         &self.settings.client_auth
     }
 
+    pub(crate) fn dpop_key(&self) -> Option<&DpopKey> {
+        self.settings.dpop_key.as_ref()
+    }
+
+    /// The same application with another key, as of a login that has its own; with none, its own stays.
+    pub(crate) fn bound_to(&self, key: Option<&DpopKey>) -> Self {
+        match key {
+            Some(key) => self.clone().dpop(key.clone()),
+            None => self.clone(),
+        }
+    }
+
+    /// The proofs of one token request.
+    pub(crate) fn proofs(&self) -> Proofs<'_> {
+        Proofs::by(self.dpop_key().map(|key| Prover { key, clock: &self.clock, token: None }))
+    }
+
     pub(crate) fn allowed_leeway(&self) -> Duration {
         self.settings.leeway
     }
@@ -196,6 +226,7 @@ impl fmt::Debug for Application {
             .field("domain", &domain)
             .field("client_id", &self.settings.client_id)
             .field("client_auth", &self.settings.client_auth)
+            .field("dpop_key", &self.settings.dpop_key)
             .field("leeway", &self.settings.leeway)
             .finish_non_exhaustive()
     }

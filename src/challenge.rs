@@ -21,6 +21,12 @@ impl<'a> Challenge<'a> {
         challenges
     }
 
+    /// Whether a proof was refused only because it lacks the nonce that came along (RFC 9449, section 9).
+    pub(crate) fn asks_for_nonce(headers: &HeaderMap) -> bool {
+        let asks = |challenge: &Challenge<'_>| challenge.is("DPoP") && challenge.parameter("error") == Some("use_dpop_nonce");
+        Challenge::all(headers).iter().any(asks)
+    }
+
     /// "scheme … a case-insensitive token"
     pub(crate) fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)

@@ -1,11 +1,13 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
+use reqwest::Request;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::application::Application;
+use crate::challenge::Challenge;
 use crate::client_auth::method::Addressee;
 use crate::error::{Error, ErrorKind, Result, ServerError, excerpt, is_transient};
 use crate::form::{Form, leaks_into, repeats};
@@ -14,16 +16,24 @@ use crate::mfa_required::MfaRequired;
 use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::stock_phrases;
-use crate::transport::Reply;
+use crate::transport::{self, Reply};
 
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
 /// `context` names the request in messages.
 pub(crate) async fn post(application: &Application, context: &'static str, url: &Url, form: Form) -> Result<Reply> {
-    post_hiding(application, context, url, form, &[]).await
+    let metadata = application.provider().metadata().await?;
+    let (request, sent) = authenticated(application, &metadata, url, form)?;
+    let url = request.url().clone();
+    let reply = application.provider().transport().send(context, request).await?;
+    if let Some(key) = application.dpop_key() {
+        key.nonces().learn(&url, &reply.headers);
+    }
+    unless_refused(reply, context, application, &metadata, &sent, &[])
 }
 
-/// Besides what the request itself holds, an error repeats nothing of `hidden`.
-pub(crate) async fn post_hiding(
+/// The same for the token endpoint: with a proof that the application has the key, if it has one. Besides what the
+/// request itself holds, an error repeats nothing of `hidden`.
+pub(crate) async fn post_with_proof(
     application: &Application,
     context: &'static str,
     url: &Url,
@@ -31,11 +41,32 @@ pub(crate) async fn post_hiding(
     hidden: &[&str],
 ) -> Result<Reply> {
     let metadata = application.provider().metadata().await?;
+    let mut proofs = application.proofs();
+    let deadline = transport::deadline();
+    loop {
+        let (mut request, sent) = authenticated(application, &metadata, url, form.clone())?;
+        let url = request.url().clone();
+        proofs.put(&mut request)?;
+        let reply = application.provider().transport().send_by(deadline, context, request).await?;
+        // A code or a refresh token is good once. It is sent again, once, only because the server has said that it refused
+        // the proof, and with it the whole request (RFC 9449, section 8).
+        if !proofs.must_repeat(&url, &reply.headers, || asks_for_nonce(&reply)) {
+            return unless_refused(reply, context, application, &metadata, &sent, hidden);
+        }
+    }
+}
+
+fn unless_refused(
+    reply: Reply,
+    context: &str,
+    application: &Application,
+    metadata: &Metadata,
+    sent: &[u8],
+    hidden: &[&str],
+) -> Result<Reply> {
     let (client_auth, client_id) = (application.auth(), application.client_id());
-    let (request, form) = authenticated(application, &metadata, url, form)?;
-    let reply = application.provider().transport().send(context, request).await?;
     let leaks = |text: &str| {
-        leaks_into(&form, text) || client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret))
+        leaks_into(sent, text) || client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret))
     };
     let Some(error) = refusal(&reply, context, application, leaks) else { return Ok(reply) };
     // RFC 6749, section 5.2; Auth0 says access_denied.
@@ -49,10 +80,10 @@ pub(crate) async fn post_hiding(
 }
 
 /// One attempt, and the form as it is sent with it. An assertion in it is good for no other.
-fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut form: Form) -> Result<(reqwest::Request, Bytes)> {
+fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut form: Form) -> Result<(Request, Bytes)> {
     let client_auth = application.auth();
     let url = if client_auth.is_mutual_tls() { metadata.for_mutual_tls(url) } else { url };
-    let mut request = reqwest::Request::new(Method::POST, url.clone());
+    let mut request = Request::new(Method::POST, url.clone());
     let to = Addressee {
         client_id: application.client_id(),
         issuer: &metadata.issuer,
@@ -64,6 +95,16 @@ fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut 
     let form = form.into_bytes();
     *request.body_mut() = Some(form.clone().into());
     Ok((request, form))
+}
+
+/// Whether the proof was refused for want of a nonce: as the token endpoint says it (RFC 9449, section 8), or as an API does
+/// (section 9), which the provider's user info is.
+pub(crate) fn asks_for_nonce(reply: &Reply) -> bool {
+    if !reply.status.is_client_error() {
+        return false;
+    }
+    let body = || json::object::<ErrorBody>(reply.body()).ok()?.error;
+    Challenge::asks_for_nonce(&reply.headers) || body().is_some_and(|error| error == "use_dpop_nonce")
 }
 
 /// What stands in an error of any of the five forms that Auth0 uses, and in RFC 6749, section 5.2.

@@ -73,6 +73,7 @@ mod crypto;
 pub mod device;
 #[cfg(doc)]
 pub mod docs;
+pub mod dpop;
 mod endpoint;
 mod error;
 mod form;

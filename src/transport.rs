@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -51,14 +52,19 @@ impl Transport {
     }
 
     /// `context` names the request in messages: "the token request".
-    pub(crate) async fn send(&self, context: &'static str, mut request: reqwest::Request) -> Result<Reply> {
+    pub(crate) async fn send(&self, context: &'static str, request: reqwest::Request) -> Result<Reply> {
+        self.send_by(deadline(), context, request).await
+    }
+
+    /// For requests that share one deadline.
+    pub(crate) async fn send_by(&self, deadline: Instant, context: &'static str, mut request: reqwest::Request) -> Result<Reply> {
         if !origin::is_confidential(request.url()) || origin::has_user_info(request.url()) {
             return Err(Error::forbidden(format!("{context} may go only to an https address, or to http on loopback")));
         }
         let client = self.client(request.url())?;
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         // Around the request rather than in it, where it would take the place of a shorter timeout of the caller's client.
-        let (status, headers, body) = tokio::time::timeout(DEADLINE, exchange(&client, context, request))
+        let (status, headers, body) = tokio::time::timeout_at(deadline, exchange(&client, context, request))
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time")).transient()))?;
         if status.is_redirection() {
@@ -153,6 +159,11 @@ impl Reply {
         let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
         if is_transient(self.status) { error.transient().with_retry_after(self.retry_after_rate_limit(now)) } else { error }
     }
+}
+
+/// By when a request to the provider that begins now is to be answered.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + DEADLINE
 }
 
 async fn exchange(

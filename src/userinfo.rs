@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::form::repeats;
 use crate::json::Text;
 use crate::provider::Claims;
+use crate::transport;
 
 #[derive(Deserialize)]
 struct Subject<'a> {
@@ -29,9 +30,17 @@ impl Application {
         self.owns(credentials, &metadata.issuer)?;
         let url = metadata.required(metadata.userinfo_endpoint.as_ref(), "userinfo endpoint")?;
         let url = if self.auth().is_mutual_tls() { metadata.for_mutual_tls(url) } else { url };
-        let mut request = reqwest::Request::new(Method::GET, url.clone());
-        request.headers_mut().insert(AUTHORIZATION, credentials.access_token().header_value().clone());
-        let reply = self.provider().transport().send(CONTEXT, request).await?;
+        let mut proofs = credentials.access_token().proofs();
+        let deadline = transport::deadline();
+        let reply = loop {
+            let mut request = reqwest::Request::new(Method::GET, url.clone());
+            request.headers_mut().insert(AUTHORIZATION, credentials.access_token().header_value().clone());
+            proofs.put(&mut request)?;
+            let reply = self.provider().transport().send_by(deadline, CONTEXT, request).await?;
+            if !proofs.must_repeat(url, &reply.headers, || endpoint::asks_for_nonce(&reply)) {
+                break reply;
+            }
+        };
         let token = credentials.access_token().expose();
         if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, self, |text| repeats(text, token)) {
             return Err(refusal);

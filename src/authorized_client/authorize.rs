@@ -13,6 +13,7 @@ use super::renewal::{Advice, Renewals};
 use super::repeat::Repeat;
 use crate::access_token::AccessToken;
 use crate::challenge::Challenge;
+use crate::dpop::{self, Proofs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin::same_origin;
 use crate::spans::Span;
@@ -121,20 +122,38 @@ impl<'a, C: Carrier> Call<'a, C> {
     async fn authorized(&mut self, request: Request) -> Result<C::Answer> {
         self.authorizer.origins.check(request.url())?;
         let token = self.authorizer.token(self.deadline).await?;
-        let answer = self.send(request, &token).await?;
+        if token.dpop_key().is_some() && request.headers().contains_key(dpop::HEADER) {
+            return Err(Error::configuration("leave `DPoP` out of the request: this client puts the proof there"));
+        }
+        let answer = self.exchange(request, &token).await?;
         if !is_token_refused(&answer)? || self.is_retried {
             return Ok(answer);
         }
         let Some(token) = self.authorizer.another_token(token, self.deadline).await? else { return Ok(answer) };
         let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
         self.is_retried = true;
-        let answer = self.send(request, &token).await?;
+        let answer = self.exchange(request, &token).await?;
         is_token_refused(&answer)?;
         Ok(answer)
     }
 
-    async fn send(&mut self, mut request: Request, token: &AccessToken) -> Result<C::Answer> {
+    /// One request with this token; or two, when its proof was refused for want of a nonce that the API has named then.
+    async fn exchange(&mut self, request: Request, token: &AccessToken) -> Result<C::Answer> {
+        let mut proofs = token.proofs();
+        let answer = self.send(request, token, &proofs).await?;
+        let asks_for_nonce = || answer.status() == StatusCode::UNAUTHORIZED && Challenge::asks_for_nonce(answer.headers());
+        if !proofs.must_repeat(answer.url(), answer.headers(), asks_for_nonce) {
+            return Ok(answer);
+        }
+        let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
+        let answer = self.send(request, token, &proofs).await?;
+        proofs.must_repeat(answer.url(), answer.headers(), || false);
+        Ok(answer)
+    }
+
+    async fn send(&mut self, mut request: Request, token: &AccessToken, proofs: &Proofs<'_>) -> Result<C::Answer> {
         self.authorizer.presentation.put(token, request.headers_mut());
+        proofs.put(&mut request)?;
         if let Some(deadline) = self.deadline {
             *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::origins::Origins;
 use super::repeat::Repeat;
+use crate::dpop;
 use crate::origin::same_origin;
 
 /// The request that a redirect asks for, as reqwest would send it; none when this is no redirect, or one that may not be
@@ -26,7 +27,7 @@ pub(super) fn next(status: StatusCode, headers: &HeaderMap, from: &Url, repeat: 
     }
     if !same_origin(from, &to) {
         // Gone for good, also when a later hop leads back. `Authorization` is the caller's own where the token has another header.
-        remove(&mut repeat.headers, &[AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION]);
+        remove(&mut repeat.headers, &[AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, dpop::HEADER]);
     }
     repeat.method = method;
     repeat.request(to)

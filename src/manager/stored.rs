@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access_token::{AccessToken, TokenType};
+use crate::access_token::AccessToken;
 use crate::application::Application;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::credentials::{Credentials, Parts};
+use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, Text};
 use crate::manager::content::{Content, Granted, Other, Wanted};
@@ -31,13 +32,18 @@ struct Stored<'a> {
     id_token: Option<Text<'a>>,
     #[serde(borrow)]
     others: Vec<StoredOther<'a>>,
+    /// The private keys that tokens are bound to.
+    #[serde(borrow, default)]
+    dpop_keys: Vec<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredToken<'a> {
     #[serde(borrow)]
     access_token: Text<'a>,
-    dpop: bool,
+    /// Which of the `dpop_keys` it is bound to.
+    #[serde(default)]
+    dpop_key: Option<usize>,
     expires_at: Option<i64>,
     received: i64,
     renewed: bool,
@@ -61,20 +67,36 @@ struct StoredOther<'a> {
 impl Content {
     pub(crate) fn to_record(&self, key: &RecordKey) -> Record {
         let login = &self.login.credentials;
+        let keys = self.dpop_keys();
+        let key_texts: Vec<_> = keys.iter().map(|key| key.to_stored()).collect();
         let stored = Stored {
             key: text(key.id()),
             issuer: text(login.issuer()),
             client_id: text(login.client_id()),
-            login: StoredToken::of(&self.login),
+            login: StoredToken::of(&self.login, &keys),
             refresh_token: login.refresh_token().map(|token| text(token.expose())),
             id_token: login.id_token().map(|id_token| text(id_token.raw().expose())),
             others: self
                 .others
                 .iter()
-                .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted) })
+                .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted, &keys) })
                 .collect(),
+            dpop_keys: key_texts.iter().map(|key| text(key)).collect(),
         };
         Record::new(self.generation, &json::secret(&stored))
+    }
+
+    /// Each once: as a rule all tokens of a record are bound to the login's.
+    fn dpop_keys(&self) -> Vec<&DpopKey> {
+        let mut keys = Vec::new();
+        for granted in std::iter::once(&self.login).chain(self.others.iter().map(|other| &other.granted)) {
+            if let Some(key) = granted.credentials.access_token().dpop_key()
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     /// Whoever can write the store is believed: seal it where that may be somebody else.
@@ -88,7 +110,13 @@ impl Content {
         if *stored.key != *key.id() {
             return Err(Error::new(ErrorKind::Store, "the store gave the record of another session; use each record's whole key"));
         }
-        let shared = Shared { issuer: Arc::from(&*stored.issuer), client_id: Arc::from(&*stored.client_id) };
+        let dpop_keys = stored.dpop_keys.iter().map(|text| DpopKey::from_stored(text).ok_or_else(unreadable));
+        let shared = Shared {
+            issuer: Arc::from(&*stored.issuer),
+            client_id: Arc::from(&*stored.client_id),
+            dpop_keys: dpop_keys.collect::<Result<_>>()?,
+            clock: application.time(),
+        };
         let id_token = stored.id_token.map(|text| IdToken::restore(Secret::from(&*text)).ok_or_else(unreadable)).transpose()?;
         let mut parts = shared.parts(&stored.login)?;
         parts.refresh_token = stored.refresh_token.map(|text| Secret::from(&*text));
@@ -107,11 +135,12 @@ impl Content {
 }
 
 impl<'a> StoredToken<'a> {
-    fn of(granted: &'a Granted) -> Self {
+    fn of(granted: &'a Granted, keys: &[&DpopKey]) -> Self {
         let parts = granted.credentials.parts();
+        let own = parts.access_token.dpop_key();
         Self {
             access_token: text(parts.access_token.expose()),
-            dpop: parts.access_token.token_type() == TokenType::DPoP,
+            dpop_key: own.and_then(|own| keys.iter().position(|key| *key == own)),
             expires_at: parts.access_token.expiry().map(Timestamp::unix_millis),
             received: granted.received.unix_millis(),
             renewed: granted.is_renewed,
@@ -124,19 +153,27 @@ impl<'a> StoredToken<'a> {
 }
 
 /// What all credentials of a record have in common.
-struct Shared {
+struct Shared<'a> {
     issuer: Arc<str>,
     client_id: Arc<str>,
+    dpop_keys: Vec<DpopKey>,
+    clock: &'a Clock,
 }
 
-impl Shared {
+impl Shared<'_> {
     fn parts(&self, token: &StoredToken<'_>) -> Result<Parts> {
-        let token_type = if token.dpop { TokenType::DPoP } else { TokenType::Bearer };
         let expires_at = token.expires_at.map(Timestamp::from_unix_millis);
+        let access_token = match token.dpop_key {
+            None => AccessToken::new(&token.access_token, expires_at),
+            Some(position) => {
+                let key = self.dpop_keys.get(position).ok_or_else(unreadable)?;
+                AccessToken::bound(&token.access_token, expires_at, key.clone(), self.clock.clone())
+            }
+        };
         Ok(Parts {
             issuer: Arc::clone(&self.issuer),
             client_id: Arc::clone(&self.client_id),
-            access_token: AccessToken::new(token_type, &token.access_token, expires_at).ok_or_else(unreadable)?,
+            access_token: access_token.ok_or_else(unreadable)?,
             refresh_token: None,
             id_token: None,
             id_token_refusal: None,
@@ -165,7 +202,7 @@ mod tests {
     fn record(alter: impl FnOnce(&str) -> String) -> (Record, RecordKey, Application) {
         let application = Application::new("acme.auth0.com", "id");
         let key = RecordKey::new("acme.auth0.com", "id", "");
-        let token = AccessToken::new(TokenType::Bearer, "token", Some(received().plus(Duration::from_secs(60))));
+        let token = AccessToken::new("token", Some(received().plus(Duration::from_secs(60))));
         let credentials = Credentials::new(Parts {
             issuer: "https://acme.auth0.com/".into(),
             client_id: "id".into(),

@@ -35,6 +35,8 @@ pub(crate) struct Metadata {
     pub(crate) client_auth_algorithms: Option<Vec<String>>,
     /// Where a certificate is asked for in place of the address at which none is.
     mutual_tls: Vec<(Url, Url)>,
+    /// For DPoP proofs (RFC 9449, section 5.1); none when the provider says nothing of them.
+    pub(crate) dpop_algorithms: Option<Vec<String>>,
     pub(crate) speaks_auth0: bool,
 }
 
@@ -71,6 +73,8 @@ struct Document {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    dpop_signing_alg_values_supported: Option<Vec<String>>,
     /// RFC 8705, section 5: other addresses of endpoints, under the endpoints' names.
     #[serde(default)]
     mtls_endpoint_aliases: Option<HashMap<String, Value>>,
@@ -130,6 +134,7 @@ impl Metadata {
             client_auth_methods: document.token_endpoint_auth_methods_supported,
             client_auth_algorithms: document.token_endpoint_auth_signing_alg_values_supported,
             mutual_tls,
+            dpop_algorithms: document.dpop_signing_alg_values_supported,
             speaks_auth0: issuer.is_auth0_domain() || document.mfa_challenge_endpoint.is_some(),
             issuer: document.issuer.into(),
             issuer_alias: issuer.alias().cloned(),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::access_token::AccessToken;
 use crate::application::Application;
 use crate::credentials::{Credentials, Parts};
+use crate::dpop::DpopKey;
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
@@ -83,11 +84,24 @@ pub(crate) async fn request_access_token(application: &Application, form: Form) 
 /// A grant, sent once. What comes back is well-formed, and its ID token not verified yet.
 pub(crate) async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
     let reply = post(application, metadata, form, hidden).await?;
-    TokenResponse::read(&reply, application.time().now(), application.accepts_missing_token_type())
+    TokenResponse::read(&reply, application)
 }
 
 async fn post(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Reply> {
-    endpoint::post_hiding(application, "the token request", &metadata.token_endpoint, form, hidden).await
+    if let (Some(key), Some(algorithms)) = (application.dpop_key(), &metadata.dpop_algorithms) {
+        refuse_unknown_algorithm(key, algorithms)?;
+    }
+    endpoint::post_with_proof(application, "the token request", &metadata.token_endpoint, form, hidden).await
+}
+
+fn refuse_unknown_algorithm(key: &DpopKey, known: &[String]) -> Result<()> {
+    let own = key.algorithm().name();
+    if known.iter().any(|known| known == own) {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "the provider takes no DPoP proofs signed with {own}; make the key with DpopKey::generate_with for another algorithm"
+    )))
 }
 
 async fn verify_id_token(

@@ -27,7 +27,8 @@ pub(crate) struct Target<'a> {
 impl Application {
     /// New credentials for a refresh token (RFC 6749, section 6). Keep what comes back at once: the refresh token may be
     /// spent now, and the credentials hold its successor. An ID token that came along and is bad is dropped:
-    /// [`Credentials::id_token_refusal`] says why.
+    /// [`Credentials::id_token_refusal`] says why. A refresh token that is bound to a key takes the application's
+    /// [`dpop`](Self::dpop) key, which has to be that one.
     ///
     /// # Errors
     /// `LoginRequired` when the refresh token is dead; `Ambiguous` when the answer was lost; `Server`, `InvalidResponse`, `Network`, `TimedOut`, `Discovery`.
@@ -67,13 +68,15 @@ impl Application {
         if let Some(old) = old {
             self.owns(old, &metadata.issuer)?;
         }
+        // A refresh token may be bound to the key of its access token (RFC 9449, section 5).
+        let application = self.bound_to(old.and_then(|old| old.access_token().dpop_key()));
         let mut form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
         for (name, value) in [("audience", target.audience), ("scope", target.scope)] {
             if let Some(value) = value {
                 form.push(name, value);
             }
         }
-        let mut response = request(self, &metadata, form, &[]).await.map_err(renewal_failure)?;
+        let mut response = request(&application, &metadata, form, &[]).await.map_err(renewal_failure)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
         // RFC 9396, section 7: a server returns what is granted; one that says nothing has not changed it.

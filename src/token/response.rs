@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::access_token::{AccessToken, TokenType};
-use crate::clock::Timestamp;
+use crate::access_token::AccessToken;
+use crate::application::Application;
 use crate::error::{Error, Result};
 use crate::json::Text;
 use crate::secret::Secret;
@@ -61,20 +61,32 @@ impl<'a> Body<'a> {
 }
 
 impl TokenResponse {
-    pub(crate) fn read(reply: &Reply, now: Timestamp, accept_missing_token_type: bool) -> Result<Self> {
+    pub(crate) fn read(reply: &Reply, application: &Application) -> Result<Self> {
         let body = Body::read(reply)?;
         let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
-        let token_type = match body.token_type.as_deref() {
-            Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
+        let key = application.dpop_key();
+        match (body.token_type.as_deref(), key) {
+            (Some(name), None) if name.eq_ignore_ascii_case("bearer") => {}
+            (Some(name), Some(_)) if name.eq_ignore_ascii_case("dpop") => {}
+            // RFC 9449, section 5: "the client MUST discard the response in this case, if this protection is deemed important".
+            (Some(name), Some(_)) if name.eq_ignore_ascii_case("bearer") => {
+                let why = "its token_type is Bearer although a DPoP token was asked for; see that the provider binds tokens for this application";
+                return Err(refused(why));
+            }
             // Not quoted: it may be anything, a token among others.
-            Some(_) => return Err(refused("its token_type is not Bearer, and no other was asked for")),
-            None if accept_missing_token_type => TokenType::Bearer,
-            None => return Err(refused("it has no token_type")),
-        };
+            (Some(_), Some(_)) => return Err(refused("its token_type is not DPoP, which was asked for")),
+            (Some(_), None) => return Err(refused("its token_type is not Bearer, and no other was asked for")),
+            (None, None) if application.accepts_missing_token_type() => {}
+            (None, _) => return Err(refused("it has no token_type")),
+        }
         let Some(access_token) = present(&body.access_token) else { return Err(refused("it has no access_token")) };
+        let now = application.time().now();
         let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
-        let access_token = AccessToken::new(token_type, access_token, expires_at)
-            .ok_or_else(|| refused("its access_token holds characters that no token may have"))?;
+        let access_token = match key {
+            None => AccessToken::new(access_token, expires_at),
+            Some(key) => AccessToken::bound(access_token, expires_at, key.clone(), application.time().clone()),
+        };
+        let access_token = access_token.ok_or_else(|| refused("its access_token holds characters that no token may have"))?;
         let details = body.authorization_details.map(RawValue::get);
         if details.is_some_and(|json| !serde_json::from_str(json).is_ok_and(|json| are_authorization_details(&json))) {
             return Err(refused("its authorization_details are not an array of objects, each of which has a type"));

@@ -6,6 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::application::Application;
+use crate::dpop::DpopKey;
 #[cfg(feature = "loopback")]
 use crate::error::Result;
 use crate::provider::Organization;
@@ -51,6 +52,7 @@ pub struct WebAuth {
     pub(super) redirect_uri: Option<Arc<str>>,
     pub(super) delivery: Delivery,
     pub(super) timeout: Duration,
+    pub(super) dpop_per_login: bool,
     #[cfg(feature = "loopback")]
     pub(super) browser: Arc<dyn DynBrowser>,
     #[cfg(feature = "loopback")]
@@ -78,6 +80,7 @@ impl Application {
             redirect_uri: None,
             delivery: Delivery::Url,
             timeout: Duration::from_secs(5 * 60),
+            dpop_per_login: false,
             #[cfg(feature = "loopback")]
             browser: Arc::new(SystemBrowser::new()),
             #[cfg(feature = "loopback")]
@@ -304,6 +307,23 @@ impl WebAuth {
     #[must_use]
     pub fn browser(mut self, browser: impl Browser) -> Self {
         self.browser = Arc::new(browser);
+        self
+    }
+
+    /// Binds the tokens to this key: see [`Application::dpop`], which this sets.
+    #[must_use]
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.application = self.application.dpop(key);
+        self.dpop_per_login = false;
+        self
+    }
+
+    /// Binds the tokens of each login to a new key of its own, made for ES256: for programs with many users, none of whose
+    /// sessions depends on the key of another then. The [`PendingLogin`](crate::PendingLogin) holds it, and afterwards the
+    /// credentials.
+    #[must_use]
+    pub fn dpop_per_login(mut self) -> Self {
+        self.dpop_per_login = true;
         self
     }
 

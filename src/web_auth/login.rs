@@ -3,6 +3,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::credentials::Credentials;
+use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::provider::{Flow, Metadata};
@@ -17,6 +18,7 @@ use crate::web_auth::request::AuthorizationRequest;
 
 #[cfg(feature = "loopback")]
 use {
+    crate::access_token::TokenType,
     crate::credentials::Parts,
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome, ResponseMode},
     std::pin::pin,
@@ -108,15 +110,26 @@ impl WebAuth {
         let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(requested_scope, scope);
         self.parameters.scope.split(' ').all(holds)
             && self.parameters.audience.as_ref().is_none_or(|audience| requested_audience.as_ref() == Some(audience))
+            && (!self.wants_dpop() || credentials.token_type() == TokenType::DPoP)
+    }
+
+    /// Any key will do that the tokens are bound to: credentials bring theirs along.
+    #[cfg(feature = "loopback")]
+    fn wants_dpop(&self) -> bool {
+        self.dpop_per_login || self.application.dpop_key().is_some()
+    }
+
+    fn dpop_key_of_a_login(&self) -> Result<Option<DpopKey>> {
+        if self.dpop_per_login { DpopKey::generate().map(Some) } else { Ok(self.application.dpop_key().cloned()) }
     }
 
     async fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
         let parameters = self.parameters.checked()?;
-        let secrets = LoginSecrets::generate()?;
+        let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();
         let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
         let (url, url_expires_at) = if self.delivery == Delivery::Pushed || metadata.requires_pushed_requests {
-            let pushed = push(&self.application, metadata, request.to_form()).await?;
+            let pushed = push(&self.application.bound_to(secrets.dpop_key.as_ref()), metadata, request.to_form()).await?;
             (pushed.url, Some(self.application.time().now().plus(pushed.life)))
         } else {
             (request.to_url(metadata)?, None)
@@ -146,12 +159,13 @@ impl WebAuth {
             return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
         }
         let code = Callback::parse(callback)?.code(&login, metadata)?;
+        let application = self.application.bound_to(login.secrets.dpop_key.as_ref());
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
         let flow =
             Flow::Login { nonce: login.asks_for_identity().then_some(&*nonce), code: Some(code.expose()), demands: &login.demands };
         let asked = Asked { scope: &login.scope, audience: login.audience.as_ref(), flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
-        token::redeem_code(&self.application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
+        token::redeem_code(&application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
     }
 }
 

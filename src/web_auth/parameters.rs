@@ -134,7 +134,7 @@ impl Parameters {
 }
 
 /// What protects the login, and what has a setter of its own.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -144,6 +144,7 @@ const OURS: [&str; 13] = [
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "max_age",
     "organization",
     // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::crypto;
+use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{base64url, base64url_decode};
 use crate::json::Text;
@@ -55,7 +56,8 @@ impl PendingLogin {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "text and numbers are always JSON")]
     pub fn to_secret_string(&self) -> Secret {
-        let secrets = Zeroizing::new(base64url(&*self.secrets.0));
+        let secrets = Zeroizing::new(base64url(&*self.secrets.random));
+        let dpop_key = self.secrets.dpop_key.as_ref().map(DpopKey::to_stored);
         let kept = Kept {
             url: self.url.as_str().into(),
             url_expires_at: self.url_expires_at.map(Timestamp::unix_millis),
@@ -69,11 +71,13 @@ impl PendingLogin {
             acr: self.demands.acr.as_ref().map(|acr| acr.iter().map(|value| Text((**value).into())).collect()),
             expires_at: self.expires_at.unix_millis(),
             secrets: (*secrets).as_str().into(),
+            dpop_key: dpop_key.as_ref().map(|key| Text(key.as_str().into())),
         };
         // Growing would leave an unwiped copy behind, so it begins as long as it gets; the secrets come last.
         let texts = kept.url.len() + kept.issuer.len() + kept.client_id.len() + kept.redirect_uri.len() + kept.scope.len();
         let texts = texts + kept.acr.iter().flatten().map(|value| value.len() + 3).sum::<usize>();
-        let mut json = Zeroizing::new(Vec::with_capacity(1024 + 2 * texts));
+        let key = kept.dpop_key.as_ref().map_or(0, |key| key.len());
+        let mut json = Zeroizing::new(Vec::with_capacity(1024 + 2 * texts + key));
         serde_json::to_writer(&mut *json, &kept).expect("text and numbers are always JSON");
         let encoded = Zeroizing::new(base64url(&json));
         let mut text = String::with_capacity(VERSION.len() + encoded.len());
@@ -93,6 +97,7 @@ impl PendingLogin {
         let kept: Kept<'_> = crate::json::object(&json).map_err(|error| refused().with_source(error))?;
         let secrets = base64url_decode(kept.secrets.as_bytes()).map(Zeroizing::new);
         let secrets = secrets.and_then(|bytes| <[u8; 96]>::try_from(bytes.as_slice()).ok()).ok_or_else(refused)?;
+        let dpop_key = kept.dpop_key.map(|text| DpopKey::from_stored(&text).ok_or_else(refused)).transpose()?;
         Ok(Self {
             url: Url::parse(&kept.url).map_err(|_| refused())?,
             url_expires_at: kept.url_expires_at.map(Timestamp::from_unix_millis),
@@ -107,7 +112,7 @@ impl PendingLogin {
                 acr: kept.acr.map(|acr| acr.iter().map(|value| Box::from(&**value)).collect()),
             },
             expires_at: Timestamp::from_unix_millis(kept.expires_at),
-            secrets: LoginSecrets(Zeroizing::new(secrets)),
+            secrets: LoginSecrets { random: Zeroizing::new(secrets), dpop_key },
         })
     }
 }
@@ -150,24 +155,30 @@ struct Kept<'a> {
     expires_at: i64,
     #[serde(borrow)]
     secrets: Cow<'a, str>,
+    #[serde(borrow, default)]
+    dpop_key: Option<Text<'a>>,
 }
 
 const VERSION: &str = "hallpass1.";
 
-/// What only this login knows: 96 bytes of the system's randomness, read at once and wiped on drop.
-pub(crate) struct LoginSecrets(Zeroizing<[u8; 96]>);
+/// What only this login knows: 96 bytes of the system's randomness, read at once and wiped on drop, and the key that its
+/// tokens are to be bound to.
+pub(crate) struct LoginSecrets {
+    random: Zeroizing<[u8; 96]>,
+    pub(crate) dpop_key: Option<DpopKey>,
+}
 
 impl LoginSecrets {
-    pub(crate) fn generate() -> Result<Self> {
-        let mut bytes = Zeroizing::new([0; 96]);
-        crypto::random(&mut *bytes)?;
-        Ok(Self(bytes))
+    pub(crate) fn generate(dpop_key: Option<DpopKey>) -> Result<Self> {
+        let mut random = Zeroizing::new([0; 96]);
+        crypto::random(&mut *random)?;
+        Ok(Self { random, dpop_key })
     }
 
     /// In hexadecimal, which no encoder of URLs touches: what comes back is compared as it stands.
     pub(crate) fn state(&self) -> Line<64> {
         let mut line = Line::empty();
-        for (position, byte) in self.0[..32].iter().enumerate() {
+        for (position, byte) in self.random[..32].iter().enumerate() {
             line.0[2 * position] = HEX[usize::from(byte >> 4)];
             line.0[2 * position + 1] = HEX[usize::from(byte & 15)];
         }
@@ -175,12 +186,12 @@ impl LoginSecrets {
     }
 
     pub(crate) fn nonce(&self) -> Line<43> {
-        Line::base64url(&self.0[32..64])
+        Line::base64url(&self.random[32..64])
     }
 
     /// RFC 7636, section 4.1: 32 random bytes make "a 43-octet URL safe string".
     pub(crate) fn code_verifier(&self) -> Line<43> {
-        Line::base64url(&self.0[64..])
+        Line::base64url(&self.random[64..])
     }
 
     /// RFC 7636, section 4.2: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`.

@@ -46,6 +46,10 @@ impl AuthorizationRequest<'_> {
         }
         to.put("code_challenge", Value::Text(&self.secrets.code_challenge()));
         to.put("code_challenge_method", Value::Text("S256"));
+        if let Some(key) = &self.secrets.dpop_key {
+            // RFC 9449, section 10: the code is bound to the key, too.
+            to.put("dpop_jkt", Value::Text(key.thumbprint()));
+        }
         if let Some(max_age) = demands.max_age {
             to.put("max_age", Value::Number(max_age.as_secs()));
         }
