@@ -69,13 +69,13 @@ impl Tenant {
     }
 
     /// `http://auth0.com/oauth/grant-type/password-realm`
-    pub(super) fn password_grant(&self, client: &TestClient, request: &SeenRequest) -> Response<Bytes> {
+    pub(super) fn password_grant(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Response<Bytes> {
         let value = |name: &str| request.field(name).unwrap_or_default();
         let email = value("username");
         if value("realm").is_empty() || !self.is_password_of(&email, &value("password")) {
             return answer::error(StatusCode::FORBIDDEN, "invalid_grant", "Wrong email or password.");
         }
-        self.after_first_factor(self.first_factor(client, request, &email))
+        self.after_first_factor(self.first_factor(client, request, &email), jkt)
     }
 
     pub(super) fn first_factor(&self, client: &TestClient, request: &SeenRequest, email: &str) -> FirstFactor {
@@ -92,12 +92,14 @@ impl Tenant {
             session: unguessable(),
             authorization_details: None,
             acr: None,
+            jkt: None,
         };
         FirstFactor { grant, asked }
     }
 
     /// Tokens for whoever has shown all factors.
-    pub(super) fn tokens_for(&self, FirstFactor { grant, asked }: FirstFactor) -> Value {
+    pub(super) fn tokens_for(&self, FirstFactor { grant, asked }: FirstFactor, jkt: Option<String>) -> Value {
+        let grant = Grant { jkt, ..grant };
         let offline = grant.scope.split(' ').any(|word| word == "offline_access");
         let refresh_token = offline.then(|| self.grants().begin_family(grant.clone()).1);
         self.respond(&grant, &asked, refresh_token.as_deref(), None)

@@ -11,13 +11,16 @@ use url::Url;
 use super::answer;
 use super::fault::Fault;
 use super::intake::{Gate, Intake, Stage};
+use super::proof::{ALGORITHMS, Expected, ProofDesk};
 use super::provider::TestProvider;
 use super::seen::SeenRequest;
 use super::server::{Answer, Bound, Reply, Server};
 use super::tenant::Tenant;
+use super::userinfo::bound;
 use crate::crypto;
 
-/// An API that wants an access token: 200 with a good one, 401 without, 403 where it lacks the scope (RFC 6750, section 3.1).
+/// An API that wants an access token: 200 with a good one, 401 without, 403 where it lacks the scope (RFC 6750, section 3.1). A
+/// token that is bound to a key needs a good DPoP proof beside it (RFC 9449, section 7).
 ///
 /// It answers every method and path, and says in JSON what it saw: `method`, `path`, `query`, `sub` and `scope` of the token,
 /// `body_length` and `body_sha256` (in hex). Under `/echo` it answers with the body itself. Like the provider it has a thread of
@@ -54,6 +57,7 @@ struct Door {
     tenant: Arc<Tenant>,
     audience: String,
     intake: Intake,
+    proofs: ProofDesk,
     rules: Mutex<Rules>,
 }
 
@@ -62,6 +66,7 @@ struct Rules {
     scopes: Vec<(String, String)>,
     accepted: Vec<String>,
     refused: Vec<String>,
+    wants_nonce: bool,
 }
 
 impl Api {
@@ -74,6 +79,7 @@ impl Api {
             tenant: Arc::clone(provider.tenant()),
             audience: audience.into(),
             intake: Intake::new(),
+            proofs: ProofDesk::new(),
             rules: Mutex::default(),
         });
         Self { server: Arc::new(bound.serve(Arc::clone(&door))), door, url }
@@ -98,6 +104,12 @@ impl Api {
     /// From now on this token is good for everything, whoever issued it.
     pub fn accept(&self, token: &str) {
         self.door.rules().accepted.push(token.to_owned());
+    }
+
+    /// From now on DPoP proofs need a nonce, which every answer brings: another one after each call of this.
+    pub fn require_dpop_nonce(&self) {
+        self.door.rules().wants_nonce = true;
+        self.door.proofs.renew_nonce();
     }
 
     /// How many requests it has seen.
@@ -147,18 +159,31 @@ impl fmt::Debug for Api {
 
 impl Door {
     fn work(&self, request: &SeenRequest) -> Response<Bytes> {
-        let Some(token) = request.bearer() else {
+        let response = self.answer_to(request);
+        if self.rules().wants_nonce { self.proofs.announce_nonce(response) } else { response }
+    }
+
+    fn answer_to(&self, request: &SeenRequest) -> Response<Bytes> {
+        let Some((token, shown)) = request.access_token() else {
             // RFC 6750, section 3.1: without authentication "the resource server SHOULD NOT include an error code".
-            return self.challenge(StatusCode::UNAUTHORIZED, "");
+            return self.challenge(StatusCode::UNAUTHORIZED, "Bearer", "");
         };
         let Some(claims) = self.claims(token) else {
             let error = r#", error="invalid_token", error_description="The access token is unknown or has expired""#;
-            return self.challenge(StatusCode::UNAUTHORIZED, error);
+            return self.challenge(StatusCode::UNAUTHORIZED, shown.scheme(), error);
         };
+        let expected = Expected { now: self.tenant.now(), token: Some(token), wants_nonce: self.rules().wants_nonce };
+        let jkt = claims.get("cnf").and_then(|key| key.get("jkt")).and_then(Value::as_str);
+        if let Err(refusal) = bound(shown, jkt, self.proofs.check(request, &expected)) {
+            let (code, description) = refusal.words();
+            let algorithms = ALGORITHMS.join(" ");
+            let error = format!(r#", error="{code}", error_description="{description}", algs="{algorithms}""#);
+            return self.challenge(StatusCode::UNAUTHORIZED, "DPoP", &error);
+        }
         let scope = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
         if let Some(missing) = self.missing_scope(request.path(), token, scope) {
             let error = format!(r#", error="insufficient_scope", scope="{missing}""#);
-            return self.challenge(StatusCode::FORBIDDEN, &error);
+            return self.challenge(StatusCode::FORBIDDEN, shown.scheme(), &error);
         }
         if request.path().starts_with("/echo") {
             let mut response = Response::new(request.bytes());
@@ -208,9 +233,9 @@ impl Door {
         rules.scopes.iter().find(missing).map(|(_, wanted)| wanted.clone())
     }
 
-    fn challenge(&self, status: StatusCode, error: &str) -> Response<Bytes> {
+    fn challenge(&self, status: StatusCode, scheme: &str, error: &str) -> Response<Bytes> {
         let mut response = answer::empty(status);
-        let challenge = format!(r#"Bearer realm="{}"{error}"#, self.audience);
+        let challenge = format!(r#"{scheme} realm="{}"{error}"#, self.audience);
         let challenge = HeaderValue::try_from(challenge).expect("the test gives audiences and scopes that a header can hold");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         response

@@ -65,6 +65,7 @@ impl Tenant {
             scope: value("scope").unwrap_or_default(),
             audience: value("audience").or_else(|| resources(parameters)).filter(|audience| !audience.is_empty()),
             code_challenge: value("code_challenge"),
+            dpop_jkt: value("dpop_jkt"),
             max_age: value("max_age").and_then(|seconds| seconds.parse().ok()),
             prompt: value("prompt"),
             login_hint: value("login_hint"),

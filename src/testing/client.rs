@@ -24,6 +24,7 @@ pub struct TestClient {
     pub(super) secret: Option<String>,
     pub(super) key: Option<Value>,
     method: Option<ClientMethod>,
+    pub(super) dpop: Dpop,
     callbacks: Vec<String>,
     logout_urls: Vec<String>,
 }
@@ -39,11 +40,28 @@ pub(super) enum ClientMethod {
     Tls,
 }
 
+/// Whether a client's tokens are bound to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dpop {
+    /// Where it shows a proof.
+    Optional,
+    Required,
+    RequiredWithNonce,
+}
+
 impl TestClient {
     /// One without a secret: PKCE is demanded of it.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: None, key: None, method: None, callbacks: Vec::new(), logout_urls: Vec::new() }
+        Self {
+            id: id.into(),
+            secret: None,
+            key: None,
+            method: None,
+            dpop: Dpop::Optional,
+            callbacks: Vec::new(),
+            logout_urls: Vec::new(),
+        }
     }
 
     /// One that authenticates with a secret (by HTTP Basic, in the form, or by an assertion), and may ask for tokens of its own.
@@ -78,6 +96,22 @@ impl TestClient {
         self
     }
 
+    /// One whose tokens are always bound to a key (`dpop_bound_access_tokens`, RFC 9449, section 5.2). Others' are when they show a
+    /// proof.
+    #[must_use]
+    pub fn requires_dpop(mut self) -> Self {
+        self.dpop = Dpop::Required;
+        self
+    }
+
+    /// The same, and its proofs have to hold the provider's nonce, which every answer brings
+    /// ([`TestProvider::renew_dpop_nonce`](super::TestProvider::renew_dpop_nonce)).
+    #[must_use]
+    pub fn requires_dpop_nonce(mut self) -> Self {
+        self.dpop = Dpop::RequiredWithNonce;
+        self
+    }
+
     /// A callback URL more, compared exactly. On loopback `/callback`, with any port and query, is allowed without it.
     #[must_use]
     pub fn callback(mut self, url: impl Into<String>) -> Self {
@@ -101,6 +135,10 @@ impl TestClient {
                 .logout_url("https://app.example.com/")
         };
         vec![registered(Self::public(NATIVE)), registered(Self::confidential(WEB, WEB_SECRET))]
+    }
+
+    pub(super) fn wants_nonce(&self) -> bool {
+        self.dpop == Dpop::RequiredWithNonce
     }
 
     pub(super) fn is_confidential(&self) -> bool {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::answer;
 use super::endpoint::Endpoint;
+use super::proof::ALGORITHMS;
 use super::tenant::Tenant;
 
 impl Tenant {
@@ -47,6 +48,7 @@ impl Tenant {
                 "private_key_jwt",
             ],
             "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA", "HS256"],
+            "dpop_signing_alg_values_supported": ALGORITHMS,
             "claims_supported": ["aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "nickname", "picture", "sub"],
             "request_uri_parameter_supported": true,
         });

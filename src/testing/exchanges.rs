@@ -18,7 +18,7 @@ enum Subject {
 
 impl Tenant {
     /// RFC 8693, section 2.
-    pub(super) fn exchange(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    pub(super) fn exchange(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         let invalid = |description| Err((StatusCode::BAD_REQUEST, "invalid_request", description));
         let Some(subject) = self.token_of(request, "subject_token", "subject_token_type") else {
             return invalid("The subject_token is not valid");
@@ -30,9 +30,9 @@ impl Tenant {
         }
         let asked = request.field("scope").unwrap_or_default();
         let grant = match subject {
-            Subject::Person(email) => self.granted_to(client, email, request),
+            Subject::Person(email) => Grant { jkt, ..self.granted_to(client, email, request) },
             Subject::Service(id) => {
-                let mut body = self.bearer(&self.service_token(id, request));
+                let mut body = self.token_body(&self.service_token(id, request, jkt.clone()), jkt.as_deref());
                 body["issued_token_type"] = TokenExchange::ACCESS_TOKEN.into();
                 return Ok(body);
             }
@@ -91,11 +91,11 @@ impl Tenant {
     }
 
     /// RFC 7523, section 2.1: an assertion of a registered key's owner, about a person.
-    pub(super) fn redeem_assertion(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    pub(super) fn redeem_assertion(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         let Some(email) = self.asserted_person(&request.field("assertion").unwrap_or_default()) else {
             return Err((StatusCode::BAD_REQUEST, "invalid_grant", "The assertion is not valid"));
         };
-        let grant = self.granted_to(client, email, request);
+        let grant = Grant { jkt, ..self.granted_to(client, email, request) };
         Ok(self.respond(&grant, &request.field("scope").unwrap_or_default(), None, None))
     }
 
@@ -138,10 +138,11 @@ impl Tenant {
             authorization_details: None,
             acr: None,
             session: unguessable(),
+            jkt: None,
         }
     }
 
-    fn service_token(&self, client_id: String, request: &SeenRequest) -> String {
+    fn service_token(&self, client_id: String, request: &SeenRequest, jkt: Option<String>) -> String {
         self.issue_access_token(Issued {
             email: None,
             client_id,
@@ -149,6 +150,7 @@ impl Tenant {
             audience: request.field("audience").or_else(|| request.field("resource")),
             issued_at: self.now(),
             expires_at: self.now().plus(self.settings.access_token_life),
+            jkt,
         })
     }
 }

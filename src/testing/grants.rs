@@ -18,6 +18,7 @@ pub(super) struct Ask {
     pub(super) scope: String,
     pub(super) audience: Option<String>,
     pub(super) code_challenge: Option<String>,
+    pub(super) dpop_jkt: Option<String>,
     pub(super) max_age: Option<i64>,
     pub(super) prompt: Option<String>,
     pub(super) login_hint: Option<String>,
@@ -40,6 +41,8 @@ pub(super) struct Grant {
     pub(super) authorization_details: Option<Value>,
     pub(super) acr: Option<String>,
     pub(super) session: String,
+    /// The thumbprint of the key that tokens are bound to.
+    pub(super) jkt: Option<String>,
 }
 
 /// A login under way in a browser.
@@ -77,6 +80,8 @@ pub(super) struct Issued {
     pub(super) audience: Option<String>,
     pub(super) expires_at: Timestamp,
     pub(super) issued_at: Timestamp,
+    /// The thumbprint of the key that it is bound to.
+    pub(super) jkt: Option<String>,
 }
 
 /// All refresh tokens that descend from one login.

@@ -105,6 +105,7 @@ impl Tenant {
             authorization_details: ask.authorization_details.clone(),
             acr: ask.acr.clone(),
             session: person.id,
+            jkt: None,
         };
         let mut grants = self.grants();
         if let Some(user_code) = user_code {

@@ -22,6 +22,7 @@ mod login;
 mod logout;
 mod pages;
 mod passwordless;
+mod proof;
 mod pushed;
 mod revocation;
 mod second_factor;

@@ -97,7 +97,7 @@ impl Tenant {
     }
 
     /// `http://auth0.com/oauth/grant-type/passwordless/otp`
-    pub(super) fn passwordless_grant(&self, client: &TestClient, request: &SeenRequest) -> Response<Bytes> {
+    pub(super) fn passwordless_grant(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Response<Bytes> {
         let value = |name: &str| request.field(name).unwrap_or_default();
         let to = value("username");
         let what = if value("realm") == "sms" { "phone number" } else { "email" };
@@ -117,7 +117,7 @@ impl Tenant {
         }
         messages.logins.remove(&to);
         drop(messages);
-        self.after_first_factor(self.first_factor(client, request, &to))
+        self.after_first_factor(self.first_factor(client, request, &to), jkt)
     }
 
     /// Whoever opens the link is logged in, and led back to the application.

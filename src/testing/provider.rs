@@ -204,6 +204,16 @@ impl TestProvider {
     /// An access token for Jane, as a login would give it, without the login.
     #[must_use]
     pub fn access_token(&self, audience: &str, scope: &str) -> String {
+        self.issue(audience, scope, None)
+    }
+
+    /// The same, bound to the key of this thumbprint (RFC 9449, section 6): [`DpopKey::thumbprint`](crate::dpop::DpopKey::thumbprint).
+    #[must_use]
+    pub fn dpop_access_token(&self, audience: &str, scope: &str, thumbprint: &str) -> String {
+        self.issue(audience, scope, Some(thumbprint.to_owned()))
+    }
+
+    fn issue(&self, audience: &str, scope: &str, jkt: Option<String>) -> String {
         let now = self.tenant.now();
         self.tenant.issue_access_token(Issued {
             email: Some("jane@example.com".to_owned()),
@@ -212,7 +222,14 @@ impl TestProvider {
             audience: Some(audience.to_owned()),
             issued_at: now,
             expires_at: now.plus(self.tenant.settings.access_token_life),
+            jkt,
         })
+    }
+
+    /// The nonce that DPoP proofs of some clients have to hold ([`TestClient::requires_dpop_nonce`](super::TestClient::requires_dpop_nonce))
+    /// is another from now on.
+    pub fn renew_dpop_nonce(&self) {
+        self.tenant.proofs.renew_nonce();
     }
 
     /// Ends every session: no refresh token is good any more, and nobody is logged in at the provider.

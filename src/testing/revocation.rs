@@ -43,7 +43,7 @@ impl Tenant {
         let live = grants.refresh_tokens.get(&token).map(|&family| &grants.families[family]);
         let body = if let Some(issued) = grants.issued.get(&token).filter(|issued| now < issued.expires_at) {
             let subject = issued.email.as_deref().map(|email| self.user(email).subject().to_owned());
-            json!({
+            let mut body = json!({
                 "active": true,
                 "iss": self.issuer,
                 "sub": subject.unwrap_or_else(|| format!("{}@clients", issued.client_id)),
@@ -53,7 +53,13 @@ impl Tenant {
                 "token_type": "Bearer",
                 "iat": issued.issued_at.unix_seconds(),
                 "exp": issued.expires_at.unix_seconds(),
-            })
+            });
+            if let Some(jkt) = &issued.jkt {
+                // RFC 9449, section 6.2.
+                body["token_type"] = "DPoP".into();
+                body["cnf"] = json!({ "jkt": jkt });
+            }
+            body
         } else if let Some(family) = live.filter(|family| !family.revoked && family.current == token) {
             json!({
                 "active": true,

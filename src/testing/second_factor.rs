@@ -107,7 +107,7 @@ impl SecondFactors {
 
 impl Tenant {
     /// Tokens, or the question for another factor.
-    pub(super) fn after_first_factor(&self, first: FirstFactor) -> Response<Bytes> {
+    pub(super) fn after_first_factor(&self, first: FirstFactor, jkt: Option<String>) -> Response<Bytes> {
         let email = first.grant.email.clone();
         let user = self.user(&email);
         let mut factors = self.second_factors();
@@ -120,7 +120,7 @@ impl Tenant {
             .collect();
         if active.is_empty() && !self.settings.mfa {
             drop(factors);
-            return answer::json(StatusCode::OK, &self.tokens_for(first));
+            return answer::json(StatusCode::OK, &self.tokens_for(first, jkt));
         }
         let requirements = if active.is_empty() {
             json!({ "enroll": KINDS.map(|kind| json!({ "type": kind })) })
@@ -235,7 +235,13 @@ impl Tenant {
     }
 
     /// `http://auth0.com/oauth/grant-type/mfa-otp`, `mfa-oob` and `mfa-recovery-code`
-    pub(super) fn second_factor_grant(&self, client: &TestClient, request: &SeenRequest, kind: &str) -> Response<Bytes> {
+    pub(super) fn second_factor_grant(
+        &self,
+        client: &TestClient,
+        request: &SeenRequest,
+        kind: &str,
+        jkt: Option<String>,
+    ) -> Response<Bytes> {
         let value = |name: &str| request.field(name).unwrap_or_default();
         let token = value("mfa_token");
         let mut factors = self.second_factors();
@@ -281,7 +287,7 @@ impl Tenant {
         }
         let login = factors.logins.remove(&token).expect("it was just read");
         drop(factors);
-        let mut body = self.tokens_for(login.first);
+        let mut body = self.tokens_for(login.first, jkt);
         if let Some(code) = next_recovery_code {
             body["recovery_code"] = code.into();
         }

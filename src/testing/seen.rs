@@ -104,8 +104,30 @@ impl SeenRequest {
     }
 
     pub(super) fn bearer(&self) -> Option<&str> {
+        self.access_token().filter(|(_, shown)| *shown == Shown::AsBearer).map(|(token, _)| token)
+    }
+
+    /// The access token, and whether it was shown as one that is bound to a key.
+    pub(super) fn access_token(&self) -> Option<(&str, Shown)> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+        let shown = [("bearer", Shown::AsBearer), ("dpop", Shown::WithProof)];
+        shown.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name)).map(|(_, shown)| (token, shown))
+    }
+}
+
+/// How an access token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    AsBearer,
+    WithProof,
+}
+
+impl Shown {
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::AsBearer => "Bearer",
+            Self::WithProof => "DPoP",
+        }
     }
 }
 

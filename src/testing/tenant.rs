@@ -14,6 +14,7 @@ use super::grants::Grants;
 use super::intake::Intake;
 use super::keys::Keys;
 use super::passwordless::Messages;
+use super::proof::ProofDesk;
 use super::second_factor::SecondFactors;
 use super::seen::SeenRequest;
 use super::server::{Answer, Reply};
@@ -30,6 +31,7 @@ pub(super) struct Tenant {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
+    pub(super) proofs: ProofDesk,
     pub(super) id_tokens: TokenEdits,
     intakes: HashMap<Endpoint, Intake>,
     grants: Mutex<Grants>,
@@ -50,6 +52,7 @@ impl Tenant {
             base,
             clock: settings.clock.clock(),
             keys: Keys::new(settings.id_token_algorithm, settings.other_keys),
+            proofs: ProofDesk::new(),
             id_tokens: TokenEdits::default(),
             intakes: Endpoint::ALL.into_iter().map(|endpoint| (endpoint, Intake::new())).collect(),
             grants: Mutex::default(),

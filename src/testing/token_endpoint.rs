@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::authorize::repeated;
-use super::client::TestClient;
+use super::client::{Dpop, TestClient};
 use super::exchanges::FEDERATED;
 use super::grants::{Grant, Issued, Verdict};
+use super::proof::Expected;
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
 use crate::crypto;
@@ -26,20 +27,38 @@ impl Tenant {
             Ok(client) => client,
             Err(refusal) => return *refusal,
         };
+        let expected = Expected { now: self.now(), token: None, wants_nonce: client.wants_nonce() };
+        let response = match self.proofs.check(request, &expected) {
+            Ok(None) if client.dpop != Dpop::Optional => {
+                answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A DPoP proof is required of this client")
+            }
+            Ok(jkt) => self.grant(client, request, jkt),
+            Err(refusal) => {
+                let (code, description) = refusal.words();
+                answer::error(StatusCode::BAD_REQUEST, code, description)
+            }
+        };
+        if client.wants_nonce() { self.proofs.announce_nonce(response) } else { response }
+    }
+
+    /// `jkt` is the thumbprint of the key that a proof was shown of.
+    fn grant(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Response<Bytes> {
         let grant_type = request.field("grant_type");
         match grant_type.as_deref().and_then(|name| name.strip_prefix("http://auth0.com/oauth/grant-type/")) {
-            Some("password-realm") => return self.password_grant(client, request),
-            Some("passwordless/otp") => return self.passwordless_grant(client, request),
-            Some(kind @ ("mfa-otp" | "mfa-oob" | "mfa-recovery-code")) => return self.second_factor_grant(client, request, kind),
+            Some("password-realm") => return self.password_grant(client, request, jkt),
+            Some("passwordless/otp") => return self.passwordless_grant(client, request, jkt),
+            Some(kind @ ("mfa-otp" | "mfa-oob" | "mfa-recovery-code")) => {
+                return self.second_factor_grant(client, request, kind, jkt);
+            }
             _ => {}
         }
         let outcome = match grant_type.as_deref() {
-            Some("authorization_code") => self.redeem_code(client, request),
-            Some("refresh_token") => self.refresh(client, request),
-            Some("client_credentials") => self.client_credentials(client, request),
-            Some("urn:ietf:params:oauth:grant-type:device_code") => self.redeem_device_code(client, request),
-            Some("urn:ietf:params:oauth:grant-type:token-exchange") => self.exchange(client, request),
-            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => self.redeem_assertion(client, request),
+            Some("authorization_code") => self.redeem_code(client, request, jkt),
+            Some("refresh_token") => self.refresh(client, request, jkt),
+            Some("client_credentials") => self.client_credentials(client, request, jkt),
+            Some("urn:ietf:params:oauth:grant-type:device_code") => self.redeem_device_code(client, request, jkt),
+            Some("urn:ietf:params:oauth:grant-type:token-exchange") => self.exchange(client, request, jkt),
+            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => self.redeem_assertion(client, request, jkt),
             Some(FEDERATED) => self.exchange_for_connection(client, request),
             None => Err((StatusCode::BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")),
             Some(_) => Err((StatusCode::FORBIDDEN, "unsupported_grant_type", "Unsupported grant type")),
@@ -50,7 +69,7 @@ impl Tenant {
         }
     }
 
-    fn redeem_code(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    fn redeem_code(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         let value = |name: &str| request.field(name).unwrap_or_default();
         let invalid = |description| Err((StatusCode::FORBIDDEN, "invalid_grant", description));
         let (code, verifier) = (value("code"), request.field("code_verifier"));
@@ -83,16 +102,21 @@ impl Tenant {
         if !verified {
             return invalid("Failed to verify code verifier");
         }
-        let offline = kept.grant.scope.split(' ').any(|word| word == "offline_access");
-        let family = offline.then(|| grants.begin_family(kept.grant.clone()));
+        // RFC 9449, section 10: only the key that the login began with redeems its code.
+        if kept.ask.dpop_jkt.is_some() && kept.ask.dpop_jkt != jkt {
+            return invalid("The DPoP proof is by another key than dpop_jkt named");
+        }
+        let grant = Grant { jkt, ..kept.grant };
+        let offline = grant.scope.split(' ').any(|word| word == "offline_access");
+        let family = offline.then(|| grants.begin_family(grant.clone()));
         let spent = Some(family.as_ref().map(|(family, _)| *family));
         grants.codes.get_mut(&code).expect("it was just read").spent = spent;
         drop(grants);
         let refresh_token = family.map(|(_, refresh_token)| refresh_token);
-        Ok(self.respond(&kept.grant, &kept.ask.scope, refresh_token.as_deref(), kept.ask.nonce.as_deref()))
+        Ok(self.respond(&grant, &kept.ask.scope, refresh_token.as_deref(), kept.ask.nonce.as_deref()))
     }
 
-    fn refresh(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    fn refresh(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         let invalid = || Err((StatusCode::FORBIDDEN, "invalid_grant", "Unknown or invalid refresh token."));
         let sent = request.field("refresh_token").unwrap_or_default();
         let (now, mut grants) = (self.now(), self.grants());
@@ -110,6 +134,11 @@ impl Tenant {
                 return invalid();
             }
         }
+        // RFC 9449, section 5: "Refresh tokens issued to confidential clients […] are not bound to the DPoP proof public key".
+        if !client.is_confidential() && family.grant.jkt.is_some() && family.grant.jkt != jkt {
+            return invalid();
+        }
+        family.grant.jkt = jkt;
         let mut grant = family.grant.clone();
         let refresh_token = self.settings.rotation.then(|| grants.rotate(number, now));
         drop(grants);
@@ -137,7 +166,7 @@ impl Tenant {
         asked
     }
 
-    fn client_credentials(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    fn client_credentials(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         if !client.is_confidential() {
             return Err((
                 StatusCode::FORBIDDEN,
@@ -161,15 +190,16 @@ impl Tenant {
             audience: Some(audience),
             issued_at: self.now(),
             expires_at: self.now().plus(self.settings.access_token_life),
+            jkt: jkt.clone(),
         });
-        let mut body = self.bearer(&access_token);
+        let mut body = self.token_body(&access_token, jkt.as_deref());
         if scope != asked {
             body["scope"] = scope.into();
         }
         Ok(body)
     }
 
-    fn redeem_device_code(&self, client: &TestClient, request: &SeenRequest) -> Outcome {
+    fn redeem_device_code(&self, client: &TestClient, request: &SeenRequest, jkt: Option<String>) -> Outcome {
         let refused = |code, description| Err((StatusCode::FORBIDDEN, code, description));
         let code = request.field("device_code").unwrap_or_default();
         let (now, mut grants) = (self.now(), self.grants());
@@ -190,7 +220,7 @@ impl Tenant {
             }
             Verdict::Approved(grant) => {
                 device.verdict = Verdict::Over;
-                *grant
+                Grant { jkt, ..*grant }
             }
         };
         let offline = grant.scope.split(' ').any(|word| word == "offline_access");
@@ -207,8 +237,9 @@ impl Tenant {
             audience: grant.audience.clone(),
             issued_at: self.now(),
             expires_at: self.now().plus(self.settings.access_token_life),
+            jkt: grant.jkt.clone(),
         });
-        let mut body = self.bearer(&access_token);
+        let mut body = self.token_body(&access_token, grant.jkt.as_deref());
         if let Some(refresh_token) = refresh_token {
             body["refresh_token"] = refresh_token.into();
         }
@@ -225,10 +256,10 @@ impl Tenant {
         body
     }
 
-    pub(super) fn bearer(&self, access_token: &str) -> Value {
+    pub(super) fn token_body(&self, access_token: &str, jkt: Option<&str>) -> Value {
         json!({
             "access_token": access_token,
-            "token_type": "Bearer",
+            "token_type": if jkt.is_some() { "DPoP" } else { "Bearer" },
             "expires_in": self.settings.access_token_life.as_secs(),
         })
     }

@@ -29,7 +29,7 @@ impl Tenant {
         let user_info = for_userinfo.then(|| self.url(Endpoint::UserInfo));
         let audiences: Vec<_> = audience.split(' ').chain(user_info.as_deref()).collect();
         let audience = if let [only] = audiences.as_slice() { json!(only) } else { json!(audiences) };
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.issuer,
             "sub": subject,
             "aud": audience,
@@ -40,6 +40,10 @@ impl Tenant {
             "azp": issued.client_id,
             "scope": issued.scope,
         });
+        if let Some(jkt) = &issued.jkt {
+            // RFC 9449, section 6.1.
+            claims["cnf"] = json!({ "jkt": jkt });
+        }
         let key = self.keys.signing(Algorithm::Rs256);
         let header = Header { typ: "at+jwt", kid: Some(&key.id), jwk: None };
         jose::sign(&key.key, key.algorithm, &header, &claims).expect("the provider's own keys sign")

@@ -164,7 +164,6 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
     use crate::testing::{Endpoint, Fault, TestProvider};
     use crate::transport::Transport;
 
@@ -176,9 +175,9 @@ mod tests {
         provider.next(Endpoint::Token, Fault::answer(200, "application/json", body));
         let transport = Transport::new(reqwest::Client::builder());
         let reply = transport.get("the token request", &provider.endpoint_url(Endpoint::Token)).await.unwrap();
-        let now = Clock::default().now();
+        let application = Application::new(provider.issuer(), provider.client_id());
         let mut read = None;
-        let cost = allocation_counter::measure(|| read = TokenResponse::read(&reply, now, false).ok());
+        let cost = allocation_counter::measure(|| read = TokenResponse::read(&reply, &application).ok());
         assert_eq!(read.unwrap().scope.as_deref(), Some("openid profile"));
         // Two for the access token, which is a header already, and one for each other text.
         assert!(cost.count_total <= 5, "{cost:?}");
