@@ -21,8 +21,8 @@ use crate::secret::Secret;
 /// use hallpass::dpop::DpopKey;
 ///
 /// let key = DpopKey::generate()?;
-/// let kept = key.to_pem(); // secret
-/// assert_eq!(DpopKey::from_pem(kept)?, key);
+/// let pem = key.to_pem(); // to be kept where only this program reads it
+/// assert_eq!(DpopKey::from_pem(pem.expose())?, key);
 /// # Ok::<(), hallpass::Error>(())
 /// ```
 #[derive(Clone)]
@@ -80,9 +80,9 @@ impl DpopKey {
     ///
     /// # Errors
     /// `Configuration` when the text holds no such key, or an encrypted one.
-    pub fn from_pem(pem: impl Into<Secret>) -> Result<Self> {
-        let key = jose::read_pem(pem.into().expose());
-        Self::of(key.map_err(|error| Error::configuration("the DPoP key cannot be read").with_source(error))?)
+    pub fn from_pem(pem: impl AsRef<str>) -> Result<Self> {
+        let key = jose::read_pem(pem.as_ref());
+        Self::of(key.map_err(|why| Error::configuration("this is no DPoP key in PEM").with_source(why))?)
     }
 
     /// The private key in PKCS#8, as PEM.

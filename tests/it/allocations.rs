@@ -93,7 +93,7 @@ pub(crate) fn left_behind<T>(text: &str, work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 /// An API on a thread of its own, so that its allocations are not the client's.
-fn api_elsewhere() -> String {
+pub(crate) fn api_elsewhere() -> String {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

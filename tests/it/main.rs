@@ -22,6 +22,7 @@ mod counted_source;
 mod device;
 mod device_pace;
 mod discovery;
+mod dpop;
 mod exchange;
 mod foreign_key;
 mod grants;

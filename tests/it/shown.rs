@@ -85,8 +85,8 @@ async fn the_authorization_url_holds_what_was_asked_for_and_nothing_else() {
 #[tokio::test]
 async fn debug_shows_whose_it_is_and_no_secret() {
     let application = Application::new("acme.eu.auth0.com", "client").client_auth(ClientAuth::client_secret_basic("s3cr3t"));
-    assert_snapshot!(format!("{application:?}"), @r#"Application { domain: "acme.eu.auth0.com", client_id: "client", client_auth: ClientAuth(SecretBasic(Secret(…))), leeway: 60s, .. }"#);
-    assert_snapshot!(format!("{:?}", application.web_auth()), @r#"WebAuth { application: Application { domain: "acme.eu.auth0.com", client_id: "client", client_auth: ClientAuth(SecretBasic(Secret(…))), leeway: 60s, .. }, scope: "openid profile email", timeout: 300s, .. }"#);
+    assert_snapshot!(format!("{application:?}"), @r#"Application { domain: "acme.eu.auth0.com", client_id: "client", client_auth: ClientAuth(SecretBasic(Secret(…))), dpop_key: None, leeway: 60s, .. }"#);
+    assert_snapshot!(format!("{:?}", application.web_auth()), @r#"WebAuth { application: Application { domain: "acme.eu.auth0.com", client_id: "client", client_auth: ClientAuth(SecretBasic(Secret(…))), dpop_key: None, leeway: 60s, .. }, scope: "openid profile email", timeout: 300s, .. }"#);
     assert_snapshot!(format!("{:?}", Secret::new("s3cr3t")), @"Secret(…)");
     assert_snapshot!(format!("{:?}", ClientAuth::client_secret_post("s3cr3t")), @"ClientAuth(SecretPost(Secret(…)))");
     let token = AccessToken::bearer("s3cr3t").unwrap();
