@@ -17,8 +17,6 @@ mod request;
 #[cfg(feature = "tower")]
 mod service;
 
-#[cfg(any(fuzzing, test))]
-pub(crate) use challenge::Challenge;
 #[cfg(feature = "tower")]
 pub use layer::AuthorizedService;
 pub use request::RequestBuilder;

@@ -2,7 +2,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 
 use super::errors;
-use crate::authorized_client::Challenge;
+use crate::challenge::Challenge;
 use crate::step_up::StepUp;
 
 /// Challenges are read as they are written: printed by the grammar, they are the same challenges. What an API asks for by them fits into
