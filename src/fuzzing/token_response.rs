@@ -13,8 +13,8 @@ pub fn token_response(body: &[u8]) {
     if endpoint::refusal(&reply, "the token request", &APPLICATION, |_| false).is_some() {
         return;
     }
-    let lenient = TokenResponse::read(&reply, now(), true);
-    let strict = TokenResponse::read(&reply, now(), false);
+    let lenient = TokenResponse::read(&reply, &APPLICATION.clone().danger_accept_missing_token_type(), now());
+    let strict = TokenResponse::read(&reply, &APPLICATION, now());
     let response = match lenient {
         Ok(response) => response,
         Err(error) => {

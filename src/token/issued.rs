@@ -42,7 +42,7 @@ impl IssuedToken {
     pub(super) async fn accept(application: &Application, metadata: &Metadata, reply: &Reply, asked: Asked<'_>) -> Result<Self> {
         let body = Body::read(reply)?;
         let content = if is_access_token(&body) {
-            let response = TokenResponse::read(reply, application)?;
+            let response = TokenResponse::read(reply, application, application.time().now())?;
             Content::Access(accept(application, metadata, response, asked).await?)
         } else {
             let other = Other::read(application, &body)?;
@@ -65,7 +65,7 @@ impl IssuedToken {
         let body = Body::read(reply)?;
         let kind = present(&body.issued_token_type);
         if is_access_token(&body) {
-            let response = TokenResponse::read(reply, application)?;
+            let response = TokenResponse::read(reply, application, application.time().now())?;
             let instead = credentials(application, metadata, response, None, Arc::clone(asked.scope), None);
             let message = "the provider gave an access token in place of the token that was asked for, as it does when the application \
                            may not have one; this error holds the credentials that came, with the refresh token that is good now";

@@ -84,7 +84,7 @@ pub(crate) async fn request_access_token(application: &Application, form: Form) 
 /// A grant, sent once. What comes back is well-formed, and its ID token not verified yet.
 pub(crate) async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
     let reply = post(application, metadata, form, hidden).await?;
-    TokenResponse::read(&reply, application)
+    TokenResponse::read(&reply, application, application.time().now())
 }
 
 async fn post(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Reply> {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::json::Text;
 use crate::secret::Secret;
@@ -61,7 +62,7 @@ impl<'a> Body<'a> {
 }
 
 impl TokenResponse {
-    pub(crate) fn read(reply: &Reply, application: &Application) -> Result<Self> {
+    pub(crate) fn read(reply: &Reply, application: &Application, now: Timestamp) -> Result<Self> {
         let body = Body::read(reply)?;
         let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
         let key = application.dpop_key();
@@ -80,7 +81,6 @@ impl TokenResponse {
             (None, _) => return Err(refused("it has no token_type")),
         }
         let Some(access_token) = present(&body.access_token) else { return Err(refused("it has no access_token")) };
-        let now = application.time().now();
         let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
         let access_token = match key {
             None => AccessToken::new(access_token, expires_at),
@@ -176,8 +176,8 @@ mod tests {
         let transport = Transport::new(reqwest::Client::builder());
         let reply = transport.get("the token request", &provider.endpoint_url(Endpoint::Token)).await.unwrap();
         let application = Application::new(provider.issuer(), provider.client_id());
-        let mut read = None;
-        let cost = allocation_counter::measure(|| read = TokenResponse::read(&reply, &application).ok());
+        let (now, mut read) = (application.time().now(), None);
+        let cost = allocation_counter::measure(|| read = TokenResponse::read(&reply, &application, now).ok());
         assert_eq!(read.unwrap().scope.as_deref(), Some("openid profile"));
         // Two for the access token, which is a header already, and one for each other text.
         assert!(cost.count_total <= 5, "{cost:?}");
