@@ -39,7 +39,7 @@ impl Fleet {
     where
         F: Future<Output = Result<ServiceToken>> + Send,
     {
-        match self.turn(key, will_do).await {
+        match self.turn(key, clock, will_do).await {
             Ok(Turn::Served(token)) => Ok(token),
             Ok(Turn::Ours { _lock, generation }) => {
                 let token = fetch().await?;
@@ -59,9 +59,9 @@ impl Fleet {
         }
     }
 
-    async fn turn(&self, key: &RecordKey, will_do: impl Fn(&ServiceToken) -> bool + Send + Sync) -> Result<Turn> {
+    async fn turn(&self, key: &RecordKey, clock: &Clock, will_do: impl Fn(&ServiceToken) -> bool + Send + Sync) -> Result<Turn> {
         if let Some(record) = self.store.load(key).await? {
-            let token = ServiceToken::from_record(&record, key)?;
+            let token = ServiceToken::from_record(&record, key, clock)?;
             if will_do(&token) {
                 return Ok(Turn::Served(token));
             }
@@ -71,7 +71,7 @@ impl Fleet {
         let Some(record) = self.store.load_locked(key, &lock).await? else {
             return Ok(Turn::Ours { _lock: lock, generation: None });
         };
-        let token = ServiceToken::from_record(&record, key)?;
+        let token = ServiceToken::from_record(&record, key, clock)?;
         if will_do(&token) {
             return Ok(Turn::Served(token));
         }

@@ -189,7 +189,11 @@ impl ClientCredentials {
             let renewed = match &source.fleet {
                 None => source.fetch().await,
                 Some(fleet) => {
-                    let will_do = |shared: &ServiceToken| shared.is_fresh(clock.now()) && rejected.as_ref() != Some(&shared.token);
+                    // Another process's key is as good as this one's, and a token that is bound to none is not.
+                    let is_bound = |token: &AccessToken| source.application.dpop_key().is_none() || token.dpop_key().is_some();
+                    let will_do = |shared: &ServiceToken| {
+                        shared.is_fresh(clock.now()) && rejected.as_ref() != Some(&shared.token) && is_bound(&shared.token)
+                    };
                     fleet.obtain(&source.key(), clock, will_do, || source.fetch(), |error| source.tell(error)).await
                 }
             };

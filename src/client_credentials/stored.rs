@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use crate::access_token::{AccessToken, TokenType};
+use crate::access_token::AccessToken;
 use crate::client_credentials::service_token::ServiceToken;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, Text};
 use crate::store::{Record, RecordKey};
@@ -15,17 +16,20 @@ struct Stored<'a> {
     key: Text<'a>,
     #[serde(borrow)]
     service_token: Text<'a>,
-    dpop: bool,
+    /// The private key that it is bound to.
+    #[serde(borrow, default)]
+    dpop_key: Option<Text<'a>>,
     expires_at: Option<i64>,
     received: i64,
 }
 
 impl ServiceToken {
     pub(super) fn to_record(&self, key: &RecordKey, generation: u64) -> Record {
+        let dpop_key = self.token.dpop_key().map(DpopKey::to_stored);
         let stored = Stored {
             key: Text(key.id().into()),
             service_token: Text(self.token.expose().into()),
-            dpop: self.token.token_type() == TokenType::DPoP,
+            dpop_key: dpop_key.as_ref().map(|key| Text(key.as_str().into())),
             expires_at: self.token.expiry().map(Timestamp::unix_millis),
             received: self.received.unix_millis(),
         };
@@ -33,14 +37,20 @@ impl ServiceToken {
     }
 
     /// Whoever can write the store is believed: seal it where that may be somebody else.
-    pub(super) fn from_record(record: &Record, key: &RecordKey) -> Result<Self> {
+    pub(super) fn from_record(record: &Record, key: &RecordKey, clock: &Clock) -> Result<Self> {
         let stored: Stored<'_> = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
         if *stored.key != *key.id() {
             return Err(Error::new(ErrorKind::Store, "the store gave another token's record; use each record's whole key"));
         }
-        let token_type = if stored.dpop { TokenType::DPoP } else { TokenType::Bearer };
         let expires_at = stored.expires_at.map(Timestamp::from_unix_millis);
-        let token = AccessToken::new(token_type, &stored.service_token, expires_at).ok_or_else(unreadable)?;
+        let token = match &stored.dpop_key {
+            None => AccessToken::new(&stored.service_token, expires_at),
+            Some(text) => {
+                let dpop_key = DpopKey::from_stored(text).ok_or_else(unreadable)?;
+                AccessToken::bound(&stored.service_token, expires_at, dpop_key, clock.clone())
+            }
+        };
+        let token = token.ok_or_else(unreadable)?;
         Ok(Self::new(token, Timestamp::from_unix_millis(stored.received)))
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hallpass::dpop::DpopKey;
 use hallpass::store::{CredentialsStore, Memory, RecordKey};
-use hallpass::testing::{Api, Endpoint};
-use hallpass::{AuthorizedClient, CredentialsManager, PendingLogin, TokenType};
+use hallpass::testing::{Api, Endpoint, TestProvider};
+use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, CredentialsManager, PendingLogin, TokenType};
 
 use super::{AUDIENCE, provider_with_nonces, strict_provider, web_auth};
 use crate::allocations::left_behind;
@@ -57,7 +57,7 @@ async fn a_record_holds_the_key_once() {
 /// A program that binds its tokens now does not go on with one that is bound to nothing.
 #[tokio::test]
 async fn a_bearer_token_from_before_is_not_enough() {
-    let provider = hallpass::testing::TestProvider::start().await;
+    let provider = TestProvider::start().await;
     let store = Memory::new();
     let before = CredentialsManager::new(web_auth(&provider), store.clone());
     assert_eq!(before.login_if_needed().await.unwrap().token_type(), TokenType::Bearer);
@@ -71,12 +71,33 @@ async fn a_bearer_token_from_before_is_not_enough() {
 /// And one that comes by a renewal is bound at once.
 #[tokio::test]
 async fn the_renewal_of_a_bearer_token_gives_a_bound_one() {
-    let provider = hallpass::testing::TestProvider::start().await;
+    let provider = TestProvider::start().await;
     let store = Memory::new();
     CredentialsManager::new(web_auth(&provider), store.clone()).login_if_needed().await.unwrap();
     let key = DpopKey::generate().unwrap();
     let now = CredentialsManager::new(web_auth(&provider).dpop(key.clone()), store);
     assert_eq!(now.renew().await.unwrap().access_token().dpop_key(), Some(&key));
+}
+
+/// A service's replicas share a token and its key, and a bearer token from before serves none that binds its tokens.
+#[tokio::test]
+async fn replicas_share_a_bound_token_with_its_key() {
+    let provider = TestProvider::start().await;
+    let api = Api::start(&provider, AUDIENCE).await;
+    let store = Memory::new();
+    let service = || {
+        let client_auth = ClientAuth::client_secret_post(provider.client_secret());
+        Application::new(provider.issuer(), provider.confidential_client_id()).client_auth(client_auth)
+    };
+    let replica = |application: Application| application.client_credentials().audience(AUDIENCE).shared(store.clone());
+    let before = replica(service()).token().await.unwrap();
+    let bound = || replica(service().dpop(DpopKey::generate().unwrap()));
+    let (first, second) = (bound().token().await.unwrap(), bound().token().await.unwrap());
+    assert_eq!([&before, &first, &second].map(AccessToken::token_type), [TokenType::Bearer, TokenType::DPoP, TokenType::DPoP]);
+    assert_eq!((&first, first.dpop_key()), (&second, second.dpop_key()));
+    assert_eq!(provider.count(Endpoint::Token), 2);
+    let client = AuthorizedClient::new(bound()).unwrap().base_url(api.url()).unwrap();
+    assert_eq!(client.get("messages").send().await.unwrap().status(), 200);
 }
 
 /// I5
