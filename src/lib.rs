@@ -27,8 +27,8 @@
 //! What comes out is [`Credentials`], which exist only verified.
 //!
 //! **An API call** ([`AuthorizedClient`], in `authorized_client/authorize.rs`): is this an origin that the token may go to
-//! (`origins.rs`), a token that is valid now (a [`TokenSource`]), the header, reqwest, a verdict on the answer (`challenge.rs`), at
-//! most one more try; redirects (`redirect.rs`) are authorised hop by hop.
+//! (`origins.rs`), a token that is valid now (a [`TokenSource`]), the header, and a proof if the token is [bound to a key](dpop),
+//! reqwest, a verdict on the answer (`challenge.rs`), at most one more try; redirects (`redirect.rs`) are authorised hop by hop.
 //!
 //! Arrows between modules point only downward, and `.ci/layers` checks that.
 //!

@@ -44,6 +44,10 @@ use crate::token_source::TokenSource;
 /// An API that answers 401 to every token of Auth0's was probably given an opaque one: without an `audience` in the
 /// login, Auth0's access tokens are good for its own userinfo endpoint only.
 ///
+/// # Tokens that are bound to a key
+/// A [DPoP token](crate::dpop) is shown with a proof, made afresh for each request. When an API refuses the proof for want of a nonce
+/// (`use_dpop_nonce`), the request is sent once more, if its body is no stream. It is never shown as a bearer token.
+///
 /// # Where tokens go
 /// Only over https, or over http to this machine (127.0.0.0/8, `[::1]`, `localhost`), and to no URL with a user name in it. Once
 /// [`base_url`](Self::base_url) or [`allow_origin`](Self::allow_origin) has named an origin, only to those named; before,
@@ -81,7 +85,7 @@ impl AuthorizedClient {
     /// With a client that exists already, used as it is: with its proxies, also for http to this machine, and with its redirects.
     ///
     /// A client that follows redirects can carry a token away: reqwest drops `Authorization` on the way to another origin,
-    /// but sends it again at the next hop there, and never drops another [`header`](Self::header). When a response comes from another origin than the one asked, it is
+    /// but sends it again at the next hop there, and never drops another [`header`](Self::header) or the proof of a DPoP token. When a response comes from another origin than the one asked, it is
     /// replaced by an error of kind `Forbidden`: too late for the token. Build the client with
     /// [`redirect_policy`](Self::redirect_policy), or prefer [`from_builder`](Self::from_builder).
     #[must_use]

@@ -73,6 +73,7 @@ const MOST_ORIGINS: usize = 64;
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -115,6 +116,19 @@ mod tests {
         let beyond_ascii = HeaderMap::from_iter([(HEADER.parse().unwrap(), HeaderValue::from_bytes(b"\xc3\xa4").unwrap())]);
         assert_eq!(nonces.learn(&url("https://api.acme.com/"), &beyond_ascii), None);
         assert!(nonces.learn(&url("https://api.acme.com/"), &headers(&[&long[1..]])).is_some());
+    }
+
+    proptest! {
+        /// I4
+        #[test]
+        fn no_bytes_make_a_nonce_but_those_that_are_one(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), value)]);
+            let learnt = Nonces::default().learn(&url("https://api.acme.com/"), &headers);
+            let is_nonce = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '!' | '#'..='[' | ']'..='~'));
+            let expected = std::str::from_utf8(&bytes).ok().filter(|text| is_nonce(text));
+            prop_assert_eq!(learnt.as_ref().map(Nonce::as_str), expected);
+        }
     }
 
     #[test]

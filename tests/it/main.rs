@@ -47,6 +47,7 @@ mod step_up;
 #[cfg(unix)]
 mod stores;
 mod testing_faults;
+mod testing_proofs;
 mod testing_provider;
 mod token_answer;
 mod token_lifetime;

@@ -1,5 +1,6 @@
 //! Tokens that are bound to a key (RFC 9449): proofs, nonces, and that there is no way back to bearer tokens.
 
+mod adapters;
 mod api;
 mod api_nonces;
 mod binding;

@@ -142,6 +142,17 @@ async fn a_nonce_is_learnt_from_every_answer() {
     assert!(sent.contains(&Some("from-a-revocation".to_owned())), "{sent:?}");
 }
 
+/// F20: a pushed request needs no proof either, names the key, and its answer brings a nonce.
+#[tokio::test]
+async fn a_nonce_is_learnt_from_the_answer_to_a_pushed_request() {
+    let provider = provider_with_nonces().await;
+    provider.next(Endpoint::Par, Fault::new().header("dpop-nonce", "from-par"));
+    let credentials = web_auth(&provider).dpop_per_login().pushed().start().await.unwrap();
+    let pushed = &provider.requests(Endpoint::Par)[0];
+    assert_eq!(pushed.field("dpop_jkt").as_deref(), Some(credentials.access_token().dpop_key().unwrap().thumbprint()));
+    assert_eq!(nonces(&provider.requests(Endpoint::Token))[0].as_deref(), Some("from-par"));
+}
+
 /// F20: two providers are two origins.
 #[tokio::test]
 async fn what_one_provider_said_is_not_told_another() {

@@ -1,6 +1,7 @@
 //! One binary for all tests against real peers.
 
 mod authorization_request;
+mod bound_tokens;
 mod browser_login;
 mod browser_logout;
 mod callback_pages;
