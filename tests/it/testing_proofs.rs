@@ -14,6 +14,8 @@ use crate::foreign_key::ForeignKey;
 
 const AUDIENCE: &str = "https://api.acme.com";
 
+type Alteration = fn(&mut Value);
+
 /// An API, a token of it, and the key that it is bound to.
 struct Bound {
     provider: TestProvider,
@@ -148,17 +150,17 @@ async fn each_member_of_the_header_is_checked() {
     // What no library writes.
     let good = bound.sign(&claims);
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("it is a JWS") };
-    let altered = |alter: &dyn Fn(&mut Value)| {
+    let altered = |alter: Alteration| {
         let mut json: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
         alter(&mut json);
         format!("{}.{payload}.{signature}", BASE64_URL_SAFE_NO_PAD.encode(json.to_string()))
     };
-    let rows: [(&str, &dyn Fn(&mut Value)); 5] = [
-        ("alg is none", &|header| header["alg"] = json!("none")),
-        ("alg is none", &|header| header["alg"] = json!("HS256")),
-        ("jwk is a private key", &|header| header["jwk"]["d"] = json!("AAAA")),
-        ("jwk is no", &|header| header["jwk"] = json!({ "kty": "oct", "x": "AAAA" })),
-        ("the signature is wrong", &|header| header["other"] = json!(1)),
+    let rows: [(&str, Alteration); 5] = [
+        ("alg is none", |header| header["alg"] = json!("none")),
+        ("alg is none", |header| header["alg"] = json!("HS256")),
+        ("jwk is a private key", |header| header["jwk"]["d"] = json!("AAAA")),
+        ("jwk is no", |header| header["jwk"] = json!({ "kty": "oct", "x": "AAAA" })),
+        ("the signature is wrong", |header| header["other"] = json!(1)),
     ];
     for (says, alter) in rows {
         let refusal = bound.refusal("DPoP", &[&altered(alter)]).await;
