@@ -132,6 +132,8 @@ impl<'a, C: Carrier> Call<'a, C> {
         let Some(token) = self.authorizer.another_token(token, self.deadline).await? else { return Ok(answer) };
         let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
         self.is_retried = true;
+        // Where requests are few on a connection, its place is the one that the next request waits for.
+        drop(answer);
         let answer = self.exchange(request, &token).await?;
         is_token_refused(&answer)?;
         Ok(answer)
@@ -146,6 +148,8 @@ impl<'a, C: Carrier> Call<'a, C> {
             return Ok(answer);
         }
         let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
+        // As after a refused token.
+        drop(answer);
         let answer = self.send(request, token, &proofs).await?;
         proofs.must_repeat(answer.url(), answer.headers(), || false);
         Ok(answer)
