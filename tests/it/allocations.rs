@@ -21,13 +21,24 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread has allocated more than it has freed, and the most that these were.
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST_HELD: Cell<isize> = const { Cell::new(0) };
     static LOOKED_FOR: Cell<Option<[u8; 16]>> = const { Cell::new(None) };
     static LEFT_BEHIND: Cell<u64> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(size: usize) {
     // A thread that ends frees its locals and may allocate later; nobody counts it then.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    hold(size.cast_signed());
+}
+
+fn hold(bytes: isize) {
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        let _ = MOST_HELD.try_with(|most| most.set(most.get().max(held.get())));
+    });
 }
 
 /// Whether a block that is about to be freed still holds what is looked for.
@@ -51,22 +62,24 @@ unsafe fn look(pointer: *const u8, layout: Layout) {
 // SAFETY: everything is handed to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
+        hold(-layout.size().cast_signed());
         unsafe { look(pointer, layout) };
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-layout.size().cast_signed());
         unsafe { look(pointer, layout) };
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -80,6 +93,14 @@ pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = ALLOCATIONS.get();
     let result = work();
     (result, ALLOCATIONS.get() - before)
+}
+
+/// How many bytes more than before this thread holds meanwhile, at most.
+pub(crate) fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = HELD.get();
+    MOST_HELD.set(before);
+    let result = work();
+    (result, usize::try_from(MOST_HELD.get() - before).unwrap())
 }
 
 /// In how many blocks this thread leaves the text behind meanwhile, by freeing them as they are or by making them grow.
