@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, Proofs, Prover};
-use crate::provider::{IssuerAlias, Provider};
+use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose};
 use crate::secret::Secret;
 use crate::transport::Transport;
 
@@ -191,10 +191,6 @@ impl Application {
         Proofs::by(self.dpop_key().map(|key| Prover { key, clock: &self.clock, token: None }))
     }
 
-    pub(crate) fn allowed_leeway(&self) -> Duration {
-        self.settings.leeway
-    }
-
     /// The secret that may verify ID tokens: only where that was asked for. An empty one is everybody's.
     pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
         self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && !secret.expose().is_empty())
@@ -206,6 +202,21 @@ impl Application {
 
     pub(crate) fn accepts_missing_token_type(&self) -> bool {
         self.settings.accept_missing_token_type
+    }
+
+    /// From whom a JWT of the provider has to come, and that it has to be for this application.
+    pub(crate) fn parties<'a>(&'a self, metadata: &'a Metadata, purpose: Purpose) -> Parties<'a> {
+        Parties {
+            purpose,
+            issuer: &metadata.issuer,
+            issuer_alias: metadata.issuer_alias.as_ref(),
+            jwks_uri: &metadata.jwks_uri,
+            algorithms: metadata.algorithms(purpose),
+            client_id: &self.settings.client_id,
+            client_secret: self.hs256_secret(),
+            now: self.clock.now(),
+            leeway: self.settings.leeway,
+        }
     }
 
     pub(crate) fn provider(&self) -> &Provider {

@@ -56,8 +56,8 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 }
 
 impl<'a> CompactJws<'a> {
-    /// `typ` is the type that the token must have if it states one, "JWT" for most.
-    pub(crate) fn parse(text: &'a str, typ: &str) -> Result<Self, JwsRefused> {
+    /// `types` are those that the token may have if it states one, "JWT" for most.
+    pub(crate) fn parse(text: &'a str, types: &[&str]) -> Result<Self, JwsRefused> {
         if text.len() > LONGEST {
             return Err(JwsRefused::TooLong);
         }
@@ -79,7 +79,7 @@ impl<'a> CompactJws<'a> {
             return Err(JwsRefused::Critical);
         }
         if let Some(own) = &header.typ
-            && !is_type(own, typ)
+            && !types.iter().any(|typ| is_type(own, typ))
         {
             return Err(JwsRefused::Type(excerpt(own)));
         }

@@ -1,19 +1,17 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use time::OffsetDateTime;
-use url::Url;
 
 use crate::clock::Timestamp;
-use crate::crypto::{Algorithm, VerifyingKey, equal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::crypto::{Algorithm, equal};
+use crate::error::{Error, Result};
 use crate::jose::{CompactJws, base64url_onto};
 use crate::json::{self, Text};
-use crate::provider::keys::{Keys, Verdict};
-use crate::provider::{Claims, Demands, IssuerAlias};
+use crate::provider::jwt::{Audience, NumericDate, Parties, Purpose};
+use crate::provider::keys::Keys;
+use crate::provider::{Claims, Demands};
 use crate::secret::Secret;
 
 /// A verified ID token: who has logged in, as the provider signed it.
@@ -31,16 +29,8 @@ pub struct IdToken {
 
 /// What an ID token has to match.
 pub(crate) struct Expected<'a> {
-    pub(crate) issuer: &'a str,
-    pub(crate) issuer_alias: Option<&'a IssuerAlias>,
-    pub(crate) jwks_uri: &'a Url,
-    pub(crate) algorithms: Option<&'a [String]>,
-    pub(crate) client_id: &'a str,
-    /// For HS256, when a confidential application asked for it.
-    pub(crate) client_secret: Option<&'a Secret>,
+    pub(crate) parties: Parties<'a>,
     pub(crate) access_token: &'a str,
-    pub(crate) now: Timestamp,
-    pub(crate) leeway: Duration,
     pub(crate) flow: Flow<'a>,
 }
 
@@ -79,28 +69,15 @@ struct Checked<'a> {
 
 /// OpenID Connect Core 1.0, section 3.1.3.7. The cheap claims come before the key: a stranger's token costs little.
 pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) -> Result<IdToken> {
-    let jws = CompactJws::parse(text.expose(), "JWT").map_err(|error| refused("it is not well-formed").with_source(error))?;
-    algorithm_is_allowed(jws.algorithm, expected)?;
-    let unreadable = "its claims are not a JSON object with iss, sub, aud, exp and iat of the right types, each once";
-    json::refuse_duplicates(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
-    let claims: Checked<'_> = json::object(&jws.payload).map_err(|error| refused(unreadable).with_source(error))?;
-
-    let is_alias = |alias: &IssuerAlias| alias.is_issuer_of(&jws.payload, &claims.iss);
-    if &*claims.iss != expected.issuer && !expected.issuer_alias.is_some_and(is_alias) {
-        return Err(refused("iss is not the issuer that the provider's metadata names"));
-    }
-    if !claims.aud.holds(expected.client_id) {
-        return Err(refused("aud does not hold this application's client id"));
-    }
-    match &claims.azp {
-        Some(azp) if &**azp != expected.client_id => return Err(refused("azp is another application's client id")),
-        None if claims.aud.several() => return Err(refused("aud holds several audiences, but azp does not say for whom it is")),
-        _ => {}
-    }
+    let parties = &expected.parties;
+    let jws = parties.parse(text.expose())?;
+    let claims: Checked<'_> = parties.claims(&jws.payload, "iss, sub, aud, exp and iat of the right types")?;
+    parties.check_issuer(&claims.iss, &jws.payload)?;
+    parties.check_audience(&claims.aud, claims.azp.as_ref())?;
     if claims.sub.is_empty() || claims.sub.len() > 255 {
         return Err(refused("sub is not of 1 to 255 bytes"));
     }
-    check_times(&claims, expected)?;
+    parties.check_times(Some(claims.exp), Some(claims.iat), claims.nbf)?;
     match &expected.flow {
         Flow::Login { nonce, code, demands } => {
             let answers_this_login = match (&claims.nonce, nonce) {
@@ -114,7 +91,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
                 return Err(refused("c_hash is not that of the authorization code"));
             }
             if let Some(max_age) = demands.max_age {
-                check_auth_time(&claims, max_age, expected)?;
+                check_auth_time(&claims, max_age, parties)?;
             }
             if let Some(organization) = &demands.organization
                 && !organization.is_named_by(&jws.payload)
@@ -135,57 +112,26 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
         return Err(refused("at_hash is not that of the access token"));
     }
 
-    verify_signature(&jws, expected, keys).await?;
+    parties.verify_signature(&jws, keys).await?;
     let (issued_at, expires_at) = (claims.iat.timestamp(), claims.exp.timestamp());
     let auth_time = claims.auth_time.map(NumericDate::timestamp);
     let subject = Box::from(&*claims.sub);
     Ok(IdToken { raw: text.clone(), claims: Claims::new(jws.payload, subject), issued_at, expires_at, auth_time })
 }
 
-fn algorithm_is_allowed(algorithm: Algorithm, expected: &Expected<'_>) -> Result<()> {
-    let allowed = match algorithm {
-        Algorithm::Hs256 => expected.client_secret.is_some(),
-        _ => expected.algorithms.is_none_or(|names| names.iter().any(|name| name == algorithm.name())),
-    };
-    if allowed { Ok(()) } else { Err(refused("it is signed with an algorithm that this provider or application does not use")) }
-}
-
-fn check_times(claims: &Checked<'_>, expected: &Expected<'_>) -> Result<()> {
-    let (earliest, latest) = (expected.now.minus(expected.leeway), expected.now.plus(expected.leeway));
-    if claims.exp.timestamp() <= earliest {
-        return Err(untimely("it expired at", claims.exp, expected));
-    }
-    if claims.iat.timestamp() > latest {
-        return Err(untimely("it was issued in the future, at", claims.iat, expected));
-    }
-    match claims.nbf {
-        Some(nbf) if nbf.timestamp() > latest => Err(untimely("it is not valid before", nbf, expected)),
-        _ => Ok(()),
-    }
-}
-
 /// "If the max_age request is made […] the Client SHOULD check the auth_time Claim value"; here it must.
-fn check_auth_time(claims: &Checked<'_>, max_age: Duration, expected: &Expected<'_>) -> Result<()> {
+fn check_auth_time(claims: &Checked<'_>, max_age: Duration, parties: &Parties<'_>) -> Result<()> {
     let Some(auth_time) = claims.auth_time else {
         return Err(refused("auth_time is missing, though max_age was asked for"));
     };
-    if auth_time.timestamp().plus(max_age).plus(expected.leeway) < expected.now {
-        return Err(untimely("the person logged in longer ago than the max_age that was asked for, at", auth_time, expected));
+    if auth_time.timestamp().plus(max_age).plus(parties.leeway) < parties.now {
+        return Err(parties.untimely("the person logged in longer ago than the max_age that was asked for, at", auth_time));
     }
     // Clocks of other hosts are off more often than those that sign, so that more than the leeway is forgiven.
-    if auth_time.timestamp() > expected.now.plus(MOST_AHEAD).plus(expected.leeway) {
-        return Err(untimely("the person is said to log in only at", auth_time, expected));
+    if auth_time.timestamp() > parties.now.plus(MOST_AHEAD).plus(parties.leeway) {
+        return Err(parties.untimely("the person is said to log in only at", auth_time));
     }
     Ok(())
-}
-
-/// A time, beside this machine's: when the clock is wrong, it is seen here.
-fn untimely(what: &str, at: NumericDate, expected: &Expected<'_>) -> Error {
-    let (at, now) = (at.timestamp().to_offset_date_time(), expected.now.to_offset_date_time());
-    refused(&format!(
-        "{what} {at}, while this machine's clock says {now} and {} seconds of leeway are allowed; check the clock",
-        expected.leeway.as_secs()
-    ))
 }
 
 fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
@@ -212,30 +158,14 @@ fn is_half_hash(hash: &str, algorithm: Algorithm, of: &str) -> bool {
     equal(hash.as_bytes(), &encoded[..length])
 }
 
-async fn verify_signature(jws: &CompactJws<'_>, expected: &Expected<'_>, keys: &Keys) -> Result<()> {
-    let verdict = match (jws.algorithm, expected.client_secret) {
-        (Algorithm::Hs256, Some(secret)) => {
-            let key = VerifyingKey::shared_secret(secret.expose().as_bytes());
-            if key.verify(jws.algorithm, jws.signing_input, &jws.signature) { Verdict::Verified } else { Verdict::Forged }
-        }
-        _ => keys.verify(expected.jwks_uri, jws).await?,
-    };
-    match verdict {
-        Verdict::Verified => Ok(()),
-        Verdict::Forged => Err(refused("its signature is wrong")),
-        Verdict::UnknownKey => Err(refused("it is signed by a key that the provider does not publish")),
-        Verdict::AmbiguousKey => Err(refused("it names a key id that the provider publishes twice")),
-    }
-}
-
 fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::IdToken, format!("the ID token is refused: {why}"))
+    Purpose::IdToken.refused(why)
 }
 
 impl IdToken {
     /// One that was verified when it was stored: its signature is not looked at again.
     pub(crate) fn restore(raw: Secret) -> Option<Self> {
-        let jws = CompactJws::parse(raw.expose(), "JWT").ok()?;
+        let jws = CompactJws::parse(raw.expose(), &["JWT"]).ok()?;
         let claims: Checked<'_> = json::object(&jws.payload).ok()?;
         let (issued_at, expires_at) = (claims.iat.timestamp(), claims.exp.timestamp());
         let auth_time = claims.auth_time.map(NumericDate::timestamp);
@@ -287,74 +217,6 @@ impl fmt::Debug for IdToken {
     }
 }
 
-/// `aud`: "the general case, […] an array of case-sensitive strings", or a single one (RFC 7519, section 4.1.3).
-enum Audience<'a> {
-    One(Text<'a>),
-    Many(Vec<Text<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AudienceVisitor)
-    }
-}
-
-struct AudienceVisitor;
-
-impl<'de> Visitor<'de> for AudienceVisitor {
-    type Value = Audience<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an array of strings")
-    }
-
-    fn visit_borrowed_str<E>(self, audience: &'de str) -> Result<Audience<'de>, E> {
-        Ok(Audience::One(Text(Cow::Borrowed(audience))))
-    }
-
-    fn visit_str<E>(self, audience: &str) -> Result<Audience<'de>, E> {
-        Ok(Audience::One(Text(Cow::Owned(audience.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut audiences: A) -> Result<Audience<'de>, A::Error> {
-        let mut all = Vec::new();
-        while let Some(audience) = audiences.next_element()? {
-            all.push(audience);
-        }
-        Ok(Audience::Many(all))
-    }
-}
-
-impl Audience<'_> {
-    fn holds(&self, client_id: &str) -> bool {
-        match self {
-            Self::One(audience) => &**audience == client_id,
-            Self::Many(audiences) => audiences.iter().any(|audience| &**audience == client_id),
-        }
-    }
-
-    fn several(&self) -> bool {
-        matches!(self, Self::Many(audiences) if audiences.len() > 1)
-    }
-}
-
-/// Seconds since 1970, whole or not (RFC 7519, section 2), saturated to what a clock can show.
-#[derive(Debug, Clone, Copy)]
-struct NumericDate(i64);
-
-impl NumericDate {
-    fn timestamp(self) -> Timestamp {
-        Timestamp::from_unix_seconds(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for NumericDate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
-        f64::deserialize(deserializer).map(|seconds| Self(seconds as i64))
-    }
-}
-
 /// How far `auth_time` may be ahead of the clock.
 const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -383,15 +245,8 @@ mod tests {
         let metadata = application.provider().metadata().await.unwrap();
         let text = credentials.id_token().unwrap().raw();
         let expected = Expected {
-            issuer: &metadata.issuer,
-            issuer_alias: None,
-            jwks_uri: &metadata.jwks_uri,
-            algorithms: metadata.id_token_algorithms.as_deref(),
-            client_id: application.client_id(),
-            client_secret: None,
+            parties: application.parties(&metadata, Purpose::IdToken),
             access_token: credentials.access_token().expose(),
-            now: application.time().now(),
-            leeway: Duration::from_secs(60),
             flow: Flow::Login {
                 nonce: Some(&nonce),
                 code: Some("code"),

@@ -179,7 +179,7 @@ mod tests {
         let clock = TestClock::new();
         let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
         let good = provider.access_token("https://api.example.com", "");
-        let mut jws = CompactJws::parse(&good, "at+jwt").unwrap();
+        let mut jws = CompactJws::parse(&good, &["at+jwt"]).unwrap();
         assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::Verified);
         for round in 1..=2 {
             for number in 0..10_000 {
@@ -201,7 +201,7 @@ mod tests {
         let verifications: Vec<_> = (0..1_000)
             .map(|_| {
                 let (keys, url, good) = (Arc::clone(&keys), url.clone(), Arc::clone(&good));
-                tokio::spawn(async move { keys.verify(&url, &CompactJws::parse(&good, "at+jwt").unwrap()).await })
+                tokio::spawn(async move { keys.verify(&url, &CompactJws::parse(&good, &["at+jwt"]).unwrap()).await })
             })
             .collect();
         gate.reached(1).await;

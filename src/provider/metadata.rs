@@ -30,6 +30,10 @@ pub(crate) struct Metadata {
     pub(crate) sends_issuer: bool,
     pub(crate) requires_pushed_requests: bool,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
+    pub(crate) user_info_algorithms: Option<Vec<String>>,
+    pub(crate) authorization_response_algorithms: Option<Vec<String>>,
+    /// What a request object may be signed by.
+    pub(crate) request_object_algorithms: Option<Vec<String>>,
     /// How applications may authenticate, and by what an assertion of theirs may be signed.
     pub(crate) client_auth_methods: Option<Vec<String>>,
     pub(crate) client_auth_algorithms: Option<Vec<String>>,
@@ -69,6 +73,13 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    userinfo_signing_alg_values_supported: Option<Vec<String>>,
+    /// JWT Secured Authorization Response Mode, section 4.
+    #[serde(default)]
+    authorization_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    request_object_signing_alg_values_supported: Option<Vec<String>>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
@@ -131,6 +142,9 @@ impl Metadata {
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
             id_token_algorithms: document.id_token_signing_alg_values_supported,
+            user_info_algorithms: document.userinfo_signing_alg_values_supported,
+            authorization_response_algorithms: document.authorization_signing_alg_values_supported,
+            request_object_algorithms: document.request_object_signing_alg_values_supported,
             client_auth_methods: document.token_endpoint_auth_methods_supported,
             client_auth_algorithms: document.token_endpoint_auth_signing_alg_values_supported,
             mutual_tls,

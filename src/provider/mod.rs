@@ -4,6 +4,7 @@ mod claims;
 mod demands;
 mod id_token;
 mod issuer;
+mod jwt;
 mod keys;
 mod metadata;
 mod organization;
@@ -13,6 +14,7 @@ pub(crate) use demands::Demands;
 pub use id_token::IdToken;
 pub(crate) use id_token::{Expected, Flow};
 pub(crate) use issuer::{Issuer, IssuerAlias};
+pub(crate) use jwt::{Parties, Purpose};
 #[cfg(any(fuzzing, test))]
 pub(crate) use keys::{KeySet, Verdict};
 pub(crate) use metadata::Metadata;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use crate::cache::Cached;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::jose::CompactJws;
 use crate::secret::Secret;
 use crate::transport::Transport;
 use keys::Keys;
@@ -66,6 +69,11 @@ impl Provider {
         self.keys.prepare(&metadata.jwks_uri);
     }
 
+    /// Any other JWT, which has to have these of the claims `exp` and `iat`: its payload can be believed then.
+    pub(crate) async fn verify<'t>(&self, text: &'t str, parties: &Parties<'_>, times: &[&str]) -> Result<CompactJws<'t>> {
+        parties.verify(text, times, &self.keys).await
+    }
+
     /// OpenID Connect Discovery 1.0, section 4.
     fn discover(&self, issuer: &Issuer) -> impl Future<Output = Result<Arc<Metadata>>> + Send + 'static {
         let (transport, clock, issuer) = (Arc::clone(&self.transport), self.clock.clone(), issuer.clone());
@@ -92,6 +100,16 @@ impl Provider {
 }
 
 impl Metadata {
+    /// What the provider signs this by, if it says so.
+    pub(crate) fn algorithms(&self, purpose: Purpose) -> Option<&[String]> {
+        match purpose {
+            // OpenID Connect Back-Channel Logout 1.0, section 2.4: a logout token is signed as ID tokens are.
+            Purpose::IdToken | Purpose::LogoutToken => self.id_token_algorithms.as_deref(),
+            Purpose::UserInfo => self.user_info_algorithms.as_deref(),
+            Purpose::AuthorizationResponse => self.authorization_response_algorithms.as_deref(),
+        }
+    }
+
     /// For endpoints that not every provider has.
     pub(crate) fn required<'a>(&self, endpoint: Option<&'a url::Url>, name: &str) -> Result<&'a url::Url> {
         endpoint.ok_or_else(|| Error::new(ErrorKind::Discovery, format!("this provider has no {name}: its metadata names none")))

@@ -61,6 +61,7 @@ impl Tenant {
             client_id,
             redirect_uri,
             state: value("state"),
+            response_mode: value("response_mode").filter(|mode| RESPONSE_MODES.contains(&mode.as_str())),
             nonce: value("nonce"),
             scope: value("scope").unwrap_or_default(),
             audience: value("audience").or_else(|| resources(parameters)).filter(|audience| !audience.is_empty()),
@@ -78,6 +79,9 @@ impl Tenant {
         }
         if value("response_type").as_deref() != Some("code") {
             return refused("unsupported_response_type", "The only response type is code");
+        }
+        if ask.response_mode != value("response_mode") {
+            return refused("invalid_request", "The response mode is not supported");
         }
         if claims.is_some_and(|claims| !claims.is_object()) {
             return refused("invalid_request", "'claims' is no JSON object");
@@ -129,19 +133,25 @@ impl Tenant {
         self.send_back(ask, &[("error", code), ("error_description", description)])
     }
 
-    /// The redirect to the application.
+    /// The redirect to the application. Where the answer is to be posted, it becomes a form after the faults of a test.
     pub(super) fn send_back(&self, ask: &Ask, parameters: &[(&str, &str)]) -> Response<Bytes> {
+        let mode = ask.response_mode.as_deref().unwrap_or("query");
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(parameters);
-        if let Some(state) = &ask.state {
-            query.append_pair("state", state);
-        }
-        if self.settings.sends_issuer {
-            query.append_pair("iss", &self.issuer);
+        if mode.ends_with("jwt") {
+            query.append_pair("response", &self.signed_response(ask, parameters));
+        } else {
+            query.extend_pairs(parameters);
+            if let Some(state) = &ask.state {
+                query.append_pair("state", state);
+            }
+            if self.settings.sends_issuer {
+                query.append_pair("iss", &self.issuer);
+            }
         }
         let separator = if ask.redirect_uri.contains('?') { '&' } else { '?' };
         let mut response = answer::redirect(&format!("{}{separator}{}", ask.redirect_uri, query.finish()));
-        response.extensions_mut().insert(ToApplication);
+        let posted_to = mode.starts_with("form_post").then(|| ask.redirect_uri.clone());
+        response.extensions_mut().insert(ToApplication { posted_to });
         response
     }
 
@@ -187,6 +197,9 @@ fn essential_acr(claims: Option<&Value>) -> Option<String> {
 pub(super) fn consent_to(person: &Session, ask: &Ask) -> (String, String, Option<String>, String) {
     (person.email.clone(), ask.client_id.clone(), ask.audience.clone(), ask.scope.clone())
 }
+
+/// Beside `query`, which is what a code comes by anyway; `jwt` is `query.jwt` then (JARM, section 2.3.4).
+const RESPONSE_MODES: [&str; 5] = ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"];
 
 /// RFC 6749, section 3.1: "Request and response parameters MUST NOT be included more than once." (`resource` may: RFC 8707.)
 pub(super) fn repeated(parameters: &[(String, String)]) -> Option<&str> {

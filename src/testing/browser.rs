@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use http::{Method, StatusCode};
 use tokio::sync::watch;
 use url::{Url, form_urlencoded};
@@ -56,6 +56,8 @@ pub struct Page {
 /// Where a walk through the provider's pages ends.
 enum End {
     Elsewhere(String),
+    /// By a form.
+    Posted(Step),
     Page(Page),
 }
 
@@ -125,13 +127,14 @@ impl TestBrowser {
     }
 
     /// Goes through the provider's pages, and returns the URL that it then sends the browser to, exactly as it was written,
-    /// without going there.
+    /// without going there. Where a form would be posted there, it is the form's body.
     ///
     /// # Errors
     /// `Browser` when the way ends on a page of the provider's; `Network` and `TimedOut` when it does not answer.
     pub async fn visit(&self, url: &Url) -> Result<String> {
         match self.walk(url).await? {
             End::Elsewhere(url) => Ok(url),
+            End::Posted(step) => Ok(step.body()),
             End::Page(page) => {
                 Err(Error::new(ErrorKind::Browser, format!("the browser ended on a page of the provider: {}", page.title())))
             }
@@ -145,7 +148,7 @@ impl TestBrowser {
     pub async fn visit_page(&self, url: &Url) -> Result<Page> {
         match self.walk(url).await? {
             End::Page(page) => Ok(page),
-            End::Elsewhere(_) => Err(Error::new(ErrorKind::Browser, "the provider sent the browser elsewhere")),
+            End::Elsewhere(_) | End::Posted(_) => Err(Error::new(ErrorKind::Browser, "the provider sent the browser elsewhere")),
         }
     }
 
@@ -166,21 +169,27 @@ impl TestBrowser {
     }
 
     async fn whole_way(&self, url: &Url) -> Result<Option<Page>> {
-        let mut url = match self.walk(url).await? {
+        let (mut step, shown) = match self.walk(url).await? {
             End::Page(page) => return Ok(Some(page)),
-            End::Elsewhere(url) => match self.returning {
-                Returning::Alone => parsed(&url)?,
-                Returning::Pasting => {
-                    self.inner.clipboard.send_replace(Some(url));
-                    return Ok(None);
-                }
-                Returning::Never => return Ok(None),
-            },
+            End::Elsewhere(url) => (Step::get(parsed(&url)?), url),
+            End::Posted(step) => {
+                let body = step.body();
+                (step, body)
+            }
         };
+        match self.returning {
+            Returning::Alone => {}
+            Returning::Pasting => {
+                self.inner.clipboard.send_replace(Some(shown));
+                return Ok(None);
+            }
+            Returning::Never => return Ok(None),
+        }
         for _ in 0..MAX_STEPS {
-            let response = self.send(Step::get(url.clone())).await?;
+            let url = step.url.clone();
+            let response = self.send(step).await?;
             match location(&response) {
-                Some(location) => url = joined(&url, &location)?,
+                Some(location) => step = Step::get(joined(&url, &location)?),
                 None => return page(url, response).await.map(Some),
             }
         }
@@ -202,7 +211,12 @@ impl TestBrowser {
             }
             let page = page(url, response).await?;
             match self.fill(&page) {
-                Some(next) if page.status.is_success() => step = next?,
+                Some(next) if page.status.is_success() => {
+                    step = next?;
+                    if step.url.origin() != start.origin() {
+                        return Ok(End::Posted(step));
+                    }
+                }
                 _ => return Ok(End::Page(page)),
             }
         }
@@ -224,6 +238,9 @@ impl TestBrowser {
             };
             fields.push((name, value));
         }
+        if !form.contains("name=\"action\"") {
+            return Some(joined(&page.url, &action).map(|url| Step { method: Method::POST, url, form: fields }));
+        }
         let button = if self.refusing && form.contains(r#"value="cancel""#) { "cancel" } else { "accept" };
         fields.push(("action".to_owned(), button.to_owned()));
         Some(joined(&page.url, &action).map(|url| Step { method: Method::POST, url, form: fields }))
@@ -231,6 +248,7 @@ impl TestBrowser {
 
     async fn send(&self, step: Step) -> Result<reqwest::Response> {
         let origin = step.url.origin().ascii_serialization();
+        let body = step.body();
         let mut request = reqwest::Request::new(step.method, step.url);
         let mut header = |name, value: String| {
             if let Ok(value) = value.parse() {
@@ -244,9 +262,10 @@ impl TestBrowser {
         if !cookies.is_empty() {
             header(COOKIE, cookies.join("; "));
         }
-        if !step.form.is_empty() {
+        if !body.is_empty() {
             header(CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned());
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(step.form).finish();
+            // The provider's pages tell nobody where the person comes from.
+            header(ORIGIN, "null".to_owned());
             *request.body_mut() = Some(body.into());
         }
         let sent = self.inner.client.execute(request).await;
@@ -339,6 +358,10 @@ impl Page {
 impl Step {
     fn get(url: Url) -> Self {
         Self { method: Method::GET, url, form: Vec::new() }
+    }
+
+    fn body(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.form).finish()
     }
 }
 

@@ -24,7 +24,7 @@ impl Tenant {
             "mfa_challenge_endpoint": self.url(Endpoint::MfaChallenge),
             "scopes_supported": ["openid", "profile", "offline_access", "name", "email", "nickname", "picture"],
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"],
             "grant_types_supported": [
                 "authorization_code",
                 "refresh_token",
@@ -41,6 +41,7 @@ impl Tenant {
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
+            "authorization_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
                 "client_secret_post",

@@ -13,7 +13,7 @@ pub enum Endpoint {
     /// The pages where the person logs in and consents.
     Login,
     /// No address of the provider: the redirect that sends the browser back to the application, with a code or an error. Its
-    /// count is that of answers given, and a fault's `set`, `remove`, `duplicate` and `query` are about its parameters.
+    /// count is that of answers given; where they are posted, the page with their form. A fault's `set`, `remove`, `duplicate` and `query` are about the parameters.
     Callback,
     /// `/oauth/token`
     Token,

@@ -14,6 +14,7 @@ pub(super) struct Ask {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
+    pub(super) response_mode: Option<String>,
     pub(super) nonce: Option<String>,
     pub(super) scope: String,
     pub(super) audience: Option<String>,

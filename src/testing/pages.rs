@@ -1,7 +1,9 @@
 //! The pages that a person sees: plain, readable by a screen reader, light or dark as the system is.
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Response, StatusCode};
+use url::form_urlencoded;
 
 use super::answer;
 
@@ -88,6 +90,24 @@ impl Refused {
             fields: r#" aria-invalid="true" aria-describedby="refused""#,
         }
     }
+}
+
+/// A redirect as a form, which the person sends on (OAuth 2.0 Form Post Response Mode, section 2). Anything else stays as it is.
+pub(super) fn posting(action: &str, response: Response<Bytes>) -> Response<Bytes> {
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let added = location.and_then(|location| location.strip_prefix(action)?.get(1..));
+    let Some(added) = added else { return response };
+    let fields: String = form_urlencoded::parse(added.as_bytes())
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escaped(&name), escaped(&value)))
+        .collect();
+    let body = format!(
+        r#"<h1>Back to the application</h1>
+<form method="post" action="{}">
+{fields}<button type="submit" autofocus>Continue</button>
+</form>"#,
+        escaped(action)
+    );
+    answer::html(StatusCode::OK, page("Back to the application", &body))
 }
 
 /// Something to read, and nothing to do.

@@ -171,6 +171,12 @@ impl TestProvider {
         self.tenant.id_tokens.clear();
     }
 
+    /// Alters the next signed response (JARM) for which nothing else was given before. What is not about its claims, such as a
+    /// parameter beside it, is a [`Fault`] at [`Endpoint::Callback`].
+    pub fn next_signed_response(&self, alter: impl Fn(&mut TokenDraft) + Send + Sync + 'static) {
+        self.tenant.responses.next(Arc::new(alter));
+    }
+
     /// New keys sign from now on, under new ids; the old ones stay published.
     pub fn rotate_keys(&self) {
         self.tenant.keys.rotate();

@@ -68,7 +68,7 @@ impl Tenant {
 /// A JWT that is not checked yet.
 fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
     // Whether its type is that of an access token or of any other JWT is of no matter here.
-    let jws = ["JWT", "at+jwt"].into_iter().find_map(|typ| CompactJws::parse(token, typ).ok())?;
+    let jws = CompactJws::parse(token, &["JWT", "at+jwt"]).ok()?;
     let claims = serde_json::from_slice(&jws.payload).ok()?;
     Some((jws, claims))
 }

@@ -13,6 +13,7 @@ use super::endpoint::Endpoint;
 use super::grants::Grants;
 use super::intake::Intake;
 use super::keys::Keys;
+use super::pages;
 use super::passwordless::Messages;
 use super::proof::ProofDesk;
 use super::second_factor::SecondFactors;
@@ -33,6 +34,7 @@ pub(super) struct Tenant {
     pub(super) keys: Keys,
     pub(super) proofs: ProofDesk,
     pub(super) id_tokens: TokenEdits,
+    pub(super) responses: TokenEdits,
     intakes: HashMap<Endpoint, Intake>,
     grants: Mutex<Grants>,
     accounts: Mutex<Accounts>,
@@ -41,8 +43,11 @@ pub(super) struct Tenant {
 }
 
 /// On an answer that leads the browser back to the application.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ToApplication;
+#[derive(Debug, Clone)]
+pub(super) struct ToApplication {
+    /// The redirect URI, where a form brings the answer there.
+    pub(super) posted_to: Option<String>,
+}
 
 impl Tenant {
     pub(super) fn new(settings: Settings, root: &Url) -> Self {
@@ -54,6 +59,7 @@ impl Tenant {
             keys: Keys::new(settings.id_token_algorithm, settings.other_keys),
             proofs: ProofDesk::new(),
             id_tokens: TokenEdits::default(),
+            responses: TokenEdits::default(),
             intakes: Endpoint::ALL.into_iter().map(|endpoint| (endpoint, Intake::new())).collect(),
             grants: Mutex::default(),
             accounts: Mutex::default(),
@@ -163,11 +169,12 @@ impl Answer for Tenant {
         let endpoint = self.endpoint_of(request.path());
         let intake = self.intake(endpoint);
         let reply = intake.answer(&request, &self.clock, |request| self.work(endpoint, request)).await;
-        match reply {
-            Reply::Http(response) if response.extensions().get::<ToApplication>().is_some() => {
-                self.intake(Endpoint::Callback).answer(&request, &self.clock, |_| response).await
-            }
-            reply => reply,
+        let Reply::Http(response) = reply else { return reply };
+        let Some(ToApplication { posted_to }) = response.extensions().get().cloned() else { return Reply::Http(response) };
+        let reply = self.intake(Endpoint::Callback).answer(&request, &self.clock, |_| response).await;
+        match (reply, posted_to) {
+            (Reply::Http(response), Some(action)) => Reply::Http(pages::posting(&action, response)),
+            (reply, _) => reply,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::keys::{Key, Keys};
 use crate::crypto::{Algorithm, SigningKey};
 use crate::jose::{base64url, compact};
 
-/// An ID token before it is sent: what it says, what signs it, and what is sent in its place.
+/// An ID token, or another JWT of the provider's, before it is sent: what it says, what signs it, and what is sent in its place.
 ///
 /// See [`TestProvider::next_id_token`](super::TestProvider::next_id_token).
 pub struct TokenDraft {

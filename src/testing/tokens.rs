@@ -3,9 +3,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
-use super::grants::{Grant, Issued, unguessable};
+use super::grants::{Ask, Grant, Issued, unguessable};
 use super::tenant::Tenant;
-use super::token_draft::TokenDraft;
+use super::token_draft::{TokenDraft, TokenEdits};
 use crate::crypto::Algorithm;
 use crate::jose::{self, Header};
 
@@ -49,6 +49,19 @@ impl Tenant {
         jose::sign(&key.key, key.algorithm, &header, &claims).expect("the provider's own keys sign")
     }
 
+    /// An answer to a login as a JWT (JARM, section 2.1); altered where a test wants it.
+    pub(super) fn signed_response(&self, ask: &Ask, parameters: &[(&str, &str)]) -> String {
+        let mut claims: Map<String, Value> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        set("iss", self.issuer.clone().into());
+        set("aud", ask.client_id.clone().into());
+        set("exp", self.now().plus(RESPONSE_LIFE).unix_seconds().into());
+        if let Some(state) = &ask.state {
+            set("state", state.clone().into());
+        }
+        self.sign(claims, &ask.client_id, "", &self.responses)
+    }
+
     /// OpenID Connect Core 1.0, section 2; altered where a test wants it.
     pub(super) fn id_token(&self, grant: &Grant, access_token: &str, nonce: Option<&str>) -> String {
         let now = self.now();
@@ -71,9 +84,14 @@ impl Tenant {
         if let Some(organization) = &grant.organization {
             name_organization(&mut claims, organization);
         }
-        let secret = self.client(&grant.client_id).and_then(|client| client.secret.as_deref());
+        self.sign(claims, &grant.client_id, access_token, &self.id_tokens)
+    }
+
+    /// As ID tokens are signed.
+    fn sign(&self, claims: Map<String, Value>, client_id: &str, access_token: &str, edits: &TokenEdits) -> String {
+        let secret = self.client(client_id).and_then(|client| client.secret.as_deref());
         let mut draft = TokenDraft::new(claims, self.settings.id_token_algorithm, secret, access_token);
-        if let Some(alter) = self.id_tokens.take() {
+        if let Some(alter) = edits.take() {
             alter(&mut draft);
         }
         draft.finish(&self.keys)
@@ -91,4 +109,6 @@ fn name_organization(claims: &mut Map<String, Value>, organization: &str) {
     }
 }
 
+/// JARM, section 2.1: "A maximum JWT lifetime of 10 minutes is RECOMMENDED."
+const RESPONSE_LIFE: Duration = Duration::from_secs(600);
 const ID_TOKEN_LIFE: Duration = Duration::from_secs(36_000);

@@ -26,7 +26,7 @@ use crate::dpop::DpopKey;
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
-use crate::provider::{Expected, Flow, IdToken, Metadata};
+use crate::provider::{Expected, Flow, IdToken, Metadata, Purpose};
 use crate::secret::Secret;
 use crate::transport::Reply;
 
@@ -111,18 +111,7 @@ async fn verify_id_token(
     access_token: &str,
     flow: Flow<'_>,
 ) -> Result<IdToken> {
-    let expected = Expected {
-        issuer: &metadata.issuer,
-        issuer_alias: metadata.issuer_alias.as_ref(),
-        jwks_uri: &metadata.jwks_uri,
-        algorithms: metadata.id_token_algorithms.as_deref(),
-        client_id: application.client_id(),
-        client_secret: application.hs256_secret(),
-        access_token,
-        now: application.time().now(),
-        leeway: application.allowed_leeway(),
-        flow,
-    };
+    let expected = Expected { parties: application.parties(metadata, Purpose::IdToken), access_token, flow };
     application.provider().verify_id_token(text, &expected).await
 }
 

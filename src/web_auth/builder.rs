@@ -247,6 +247,26 @@ impl WebAuth {
         self
     }
 
+    /// Has the provider's answer come in the body of a POST rather than in a URL, which histories and logs keep (OAuth 2.0 Form
+    /// Post Response Mode). With `begin` and `finish`, hand over the body. It is posted from the provider's pages, so that a
+    /// cookie which finds the [`PendingLogin`](crate::PendingLogin) again has to be `SameSite=None; Secure`.
+    #[must_use]
+    pub fn form_post(mut self) -> Self {
+        let parameters = Arc::make_mut(&mut self.parameters);
+        parameters.response_mode = parameters.response_mode.posted();
+        self
+    }
+
+    /// Has the provider sign its answer, and accepts no other: code, state and issuer come as one JWT, for this application and a
+    /// short while (JWT Secured Authorization Response Mode for OAuth 2.0, JARM). Together with [`form_post`](Self::form_post) it
+    /// is posted.
+    #[must_use]
+    pub fn signed_response(mut self) -> Self {
+        let parameters = Arc::make_mut(&mut self.parameters);
+        parameters.response_mode = parameters.response_mode.signed();
+        self
+    }
+
     /// Any other parameter of the authorization request. What protects the login cannot be set.
     #[must_use]
     pub fn parameter(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {

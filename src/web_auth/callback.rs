@@ -9,23 +9,26 @@ use crate::web_auth::pending::PendingLogin;
 
 /// What came to the redirect URI: text from outside, taken apart, of which nothing is believed yet.
 #[derive(Default)]
-pub(crate) struct Callback<'a> {
-    code: Option<Value<'a>>,
-    state: Option<Value<'a>>,
-    issuer: Option<Value<'a>>,
-    error: Option<Value<'a>>,
-    error_description: Option<Value<'a>>,
+pub(crate) struct Callback {
+    pub(super) code: Option<Value>,
+    pub(super) state: Option<Value>,
+    pub(super) issuer: Option<Value>,
+    pub(super) error: Option<Value>,
+    pub(super) error_description: Option<Value>,
+    /// All of the others, signed.
+    pub(super) response: Option<Value>,
 }
 
-struct Value<'a> {
-    raw: &'a str,
-    decoded: Zeroizing<String>,
+pub(super) struct Value {
+    pub(super) text: Zeroizing<String>,
+    /// Nothing of it was encoded.
+    pub(super) is_verbatim: bool,
 }
 
-impl<'a> Callback<'a> {
+impl Callback {
     /// A full callback URL, its query, or a form's body. Each parameter that is read may stand there once (RFC 6749,
     /// section 3.1: "Request and response parameters MUST NOT be included more than once.").
-    pub(crate) fn parse(text: &'a str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut callback = Self::default();
         for pair in query_of(text.trim()).split('&').filter(|pair| !pair.is_empty()) {
             let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
@@ -37,38 +40,44 @@ impl<'a> Callback<'a> {
                 "error" => &mut callback.error,
                 "error_description" => &mut callback.error_description,
                 "access_token" | "id_token" => return Err(refused("it holds a token, which belongs to another kind of login")),
-                "response" => return Err(refused("it holds a response object that was not asked for")),
+                "response" => &mut callback.response,
                 _ => continue,
             };
             if slot.is_some() {
                 return Err(refused(&format!("the parameter {} stands there twice", name.as_str())));
             }
-            *slot = Some(Value { raw, decoded: decode(raw)? });
+            let text = decode(raw)?;
+            let is_verbatim = *text == *raw;
+            *slot = Some(Value { text, is_verbatim });
         }
         Ok(callback)
     }
 
     /// Compared as it stands, in constant time: the state we sent has no character that is encoded.
     pub(crate) fn answers(&self, login: &PendingLogin) -> bool {
-        self.state.as_ref().is_some_and(|state| equal(state.raw.as_bytes(), login.secrets.state().as_bytes()))
+        let is_of_login = |state: &Value| state.is_verbatim && equal(state.text.as_bytes(), login.secrets.state().as_bytes());
+        self.state.as_ref().is_some_and(is_of_login)
     }
 
     /// The authorization code, if this is the provider's answer to `login` (RFC 6749, section 4.1.2; RFC 9207, section 2.4).
     pub(crate) fn code(self, login: &PendingLogin, metadata: &Metadata) -> Result<Secret> {
+        if self.response.is_some() {
+            return Err(refused("it holds a signed response that was not asked for"));
+        }
         if !self.answers(login) {
             return Err(refused("its state is missing or not that of this login"));
         }
         if let Some(issuer) = &self.issuer
-            && *issuer.decoded != *login.issuer
-            && !metadata.issuer_alias.as_ref().is_some_and(|alias| alias.may_be(&issuer.decoded))
+            && *issuer.text != *login.issuer
+            && !metadata.issuer_alias.as_ref().is_some_and(|alias| alias.may_be(&issuer.text))
         {
             return Err(refused("its iss is another issuer than the one that was asked"));
         }
         if let Some(error) = self.error {
             return Err(authorization_error(
-                &error.decoded,
-                self.error_description.as_ref().map(|text| text.decoded.as_str()),
-                self.code.as_ref().map(|code| code.decoded.as_str()),
+                &error.text,
+                self.error_description.as_ref().map(|description| description.text.as_str()),
+                self.code.as_ref().map(|code| code.text.as_str()),
                 login,
             ));
         }
@@ -77,7 +86,7 @@ impl<'a> Callback<'a> {
             return Err(refused("it has no iss, though the provider's metadata says that it sends one"));
         }
         match self.code {
-            Some(code) if !code.decoded.is_empty() => Ok(Secret::new(code.decoded.as_str())),
+            Some(code) if !code.text.is_empty() => Ok(Secret::new(code.text.as_str())),
             _ => Err(refused("it holds neither a code nor an error")),
         }
     }
@@ -136,6 +145,6 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-fn refused(why: &str) -> Error {
+pub(super) fn refused(why: &str) -> Error {
     Error::new(ErrorKind::Callback, format!("the callback is not the answer to this login: {why}; start the login anew"))
 }

@@ -20,7 +20,7 @@ use crate::web_auth::request::AuthorizationRequest;
 use {
     crate::access_token::TokenType,
     crate::credentials::Parts,
-    crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome, ResponseMode},
+    crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome},
     std::pin::pin,
     tokio::time::timeout,
     zeroize::Zeroizing,
@@ -45,9 +45,9 @@ impl WebAuth {
     #[cfg(feature = "loopback")]
     async fn log_in(&self) -> Result<Credentials> {
         let metadata = self.application.provider().metadata().await?;
-        let mut listener = Listener::bind(&self.loopback_address()?, ResponseMode::Query, self.page.clone())?;
+        let mut listener = Listener::bind(&self.loopback_address()?, self.parameters.response_mode, self.page.clone())?;
         let login = self.prepare(&metadata, listener.redirect_uri().into()).await?;
-        let belongs = |text: &str| Callback::parse(text).is_ok_and(|callback| callback.answers(&login));
+        let belongs = |text: &str| login.is_answered_by(text);
         let returned = timeout(self.timeout, self.wait_for_return(&mut listener, login.url(), &belongs)).await;
         match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login)))? {
             Return::Pasted(callback) => self.redeem(login, &metadata, &callback).await,
@@ -95,11 +95,12 @@ impl WebAuth {
 
     /// Who finishes a login relies on what this asks for; the ID token is checked for what the login has asked for.
     fn asks_no_more_than(&self, login: &PendingLogin) -> Result<()> {
-        if self.parameters.demands.are_covered_by(&login.demands) {
+        let is_signed_alike = login.response_mode.is_signed() || !self.parameters.response_mode.is_signed();
+        if is_signed_alike && self.parameters.demands.are_covered_by(&login.demands) {
             return Ok(());
         }
         Err(Error::configuration(
-            "this login was begun without the organization, max_age or essential acr that is asked for here; finish it with the WebAuth that began it",
+            "this login was begun without the organization, max_age, essential acr or signed response that is asked for here; finish it with the WebAuth that began it",
         ))
     }
 
@@ -134,7 +135,7 @@ impl WebAuth {
         } else {
             (request.to_url(metadata)?, None)
         };
-        let Parameters { scope, audience, demands, .. } = parameters;
+        let Parameters { scope, audience, demands, response_mode, .. } = parameters;
         Ok(PendingLogin {
             url,
             url_expires_at,
@@ -144,6 +145,7 @@ impl WebAuth {
             scope: Arc::clone(scope),
             audience: audience.clone(),
             demands: demands.clone(),
+            response_mode: *response_mode,
             expires_at: self.application.time().now().plus(self.timeout),
             secrets,
         })
@@ -158,7 +160,11 @@ impl WebAuth {
         if login.expires_at <= self.application.time().now() {
             return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
         }
-        let code = Callback::parse(callback)?.code(&login, metadata)?;
+        let callback = match Callback::parse(callback)? {
+            plain if !login.response_mode.is_signed() => plain,
+            signed => signed.verified(&self.application, metadata).await?,
+        };
+        let code = callback.code(&login, metadata)?;
         let application = self.application.bound_to(login.secrets.dpop_key.as_ref());
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
         let flow =
@@ -166,6 +172,17 @@ impl WebAuth {
         let asked = Asked { scope: &login.scope, audience: login.audience.as_ref(), flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
         token::redeem_code(&application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
+    }
+}
+
+#[cfg(feature = "loopback")]
+impl PendingLogin {
+    /// Whether this is to be looked at as its answer: nobody else knows its state.
+    fn is_answered_by(&self, text: &str) -> bool {
+        let Ok(callback) = Callback::parse(text) else { return false };
+        let signed = if self.response_mode.is_signed() { callback.unverified() } else { None };
+        // A plain one where a signed one was asked for ends the login, too: by an error.
+        signed.as_ref().unwrap_or(&callback).answers(self)
     }
 }
 

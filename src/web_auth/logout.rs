@@ -89,8 +89,9 @@ impl WebAuth {
     /// Dropping the future frees the port at once; the browser may have ended the session already.
     #[cfg(feature = "loopback")]
     pub async fn logout(&self, logout: &Logout) -> Result<()> {
-        use crate::web_auth::listener::{Listener, LoopbackAddress, PageOutcome, ResponseMode};
+        use crate::web_auth::listener::{Listener, LoopbackAddress, PageOutcome};
         use crate::web_auth::login::Return;
+        use crate::web_auth::response_mode::ResponseMode;
 
         let url = self.logout_url(logout).await?;
         let address = logout.return_to.as_deref().and_then(|url| LoopbackAddress::from_redirect_uri(url).ok());

@@ -12,6 +12,8 @@ mod parameters;
 pub(crate) mod pending;
 mod pushed;
 mod request;
+mod response_mode;
+mod signed_response;
 mod step_up;
 
 #[cfg(feature = "loopback")]

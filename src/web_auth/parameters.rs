@@ -7,6 +7,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::provider::Demands;
 use crate::token::are_authorization_details;
+use crate::web_auth::response_mode::ResponseMode;
 
 /// What a login asks the provider for, beside what protects it.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Parameters {
     /// The API that the access token is to be for: `audience`, else each `resource`, separated by spaces.
     pub(crate) audience: Option<Arc<str>>,
     pub(crate) demands: Demands,
+    pub(crate) response_mode: ResponseMode,
     /// In the order in which they were set; a name stands there once, but for `resource`.
     others: Vec<Parameter>,
     /// The first thing that is wrong with them, said when the login starts.
@@ -41,6 +43,7 @@ impl Default for Parameters {
             scope: Arc::from("openid profile email"),
             audience: None,
             demands: Demands::default(),
+            response_mode: ResponseMode::default(),
             others: Vec::new(),
             refusal: None,
         }

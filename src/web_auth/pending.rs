@@ -17,6 +17,7 @@ use crate::json::Text;
 use crate::provider::{Demands, Organization};
 use crate::secret::Secret;
 use crate::token::holds_scope;
+use crate::web_auth::response_mode::ResponseMode;
 
 /// A login between its URL and its callback. [`WebAuth::finish`](crate::WebAuth::finish) uses it up.
 ///
@@ -31,6 +32,7 @@ pub struct PendingLogin {
     pub(crate) scope: Arc<str>,
     pub(crate) audience: Option<Arc<str>>,
     pub(crate) demands: Demands,
+    pub(crate) response_mode: ResponseMode,
     pub(crate) expires_at: Timestamp,
     pub(crate) secrets: LoginSecrets,
 }
@@ -69,6 +71,7 @@ impl PendingLogin {
             max_age: self.demands.max_age.map(|age| age.as_secs()),
             organization: self.demands.organization.as_ref().map(|organization| organization.as_str().into()),
             acr: self.demands.acr.as_ref().map(|acr| acr.iter().map(|value| Text((**value).into())).collect()),
+            response_mode: self.response_mode.name().map(Cow::from),
             expires_at: self.expires_at.unix_millis(),
             secrets: (*secrets).as_str().into(),
             dpop_key: dpop_key.as_ref().map(|key| Text(key.as_str().into())),
@@ -111,6 +114,7 @@ impl PendingLogin {
                 organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
                 acr: kept.acr.map(|acr| acr.iter().map(|value| Box::from(&**value)).collect()),
             },
+            response_mode: ResponseMode::from_name(kept.response_mode.as_deref()).ok_or_else(refused)?,
             expires_at: Timestamp::from_unix_millis(kept.expires_at),
             secrets: LoginSecrets { random: Zeroizing::new(secrets), dpop_key },
         })
@@ -152,6 +156,8 @@ struct Kept<'a> {
     organization: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     acr: Option<Vec<Text<'a>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    response_mode: Option<Cow<'a, str>>,
     expires_at: i64,
     #[serde(borrow)]
     secrets: Cow<'a, str>,

@@ -33,8 +33,11 @@ pub(crate) enum Value<'a> {
 impl AuthorizationRequest<'_> {
     /// All of it, wherever it is written to.
     pub(crate) fn write(&self, to: &mut impl Written) {
-        let Parameters { scope, demands, .. } = self.parameters;
+        let Parameters { scope, demands, response_mode, .. } = self.parameters;
         to.put("response_type", Value::Text("code"));
+        if let Some(mode) = response_mode.name() {
+            to.put("response_mode", Value::Text(mode));
+        }
         to.put("client_id", Value::Text(self.client_id));
         to.put("redirect_uri", Value::Text(self.redirect_uri));
         if !scope.is_empty() {

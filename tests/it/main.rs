@@ -28,6 +28,7 @@ mod discovery;
 mod dpop;
 mod exchange;
 mod foreign_key;
+mod form_post;
 mod grants;
 mod hyper_api;
 mod id_token_binding;
@@ -46,6 +47,7 @@ mod redaction;
 mod revocation;
 mod scripted_api;
 mod shown;
+mod signed_response;
 mod spans;
 mod step_up;
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::page::{CallbackPage, Shown};
-use super::request::{Expected, Refusal, Request, ResponseMode};
+use super::request::{Expected, Refusal, Request};
 
 /// What the connections of one listener have in common.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Site {
     fn refusal(&self, refusal: &Refusal) -> Answer {
         let mut answer = self.page(refusal.status, Shown::Stray);
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-            answer = answer.allowing(if self.expected.mode == ResponseMode::FormPost { "GET, POST" } else { "GET" });
+            answer = answer.allowing(if self.expected.mode.is_posted() { "GET, POST" } else { "GET" });
         }
         if refusal.to_head { answer.without_body() } else { answer }
     }

@@ -29,7 +29,7 @@ pub use self::page::CallbackPage;
 pub(crate) use self::page::PageOutcome;
 use self::page::Shown;
 use self::request::Expected;
-pub(crate) use self::request::ResponseMode;
+use crate::web_auth::response_mode::ResponseMode;
 
 /// Waits on a port of this machine for the browser to come back (RFC 8252, section 7.3).
 ///

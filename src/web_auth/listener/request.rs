@@ -6,14 +6,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::head::{HEAD_MAX, Head, HeadScanner};
-
-/// How the provider's answer comes along: OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1; OAuth 2.0
-/// Form Post Response Mode, section 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ResponseMode {
-    Query,
-    FormPost,
-}
+use crate::web_auth::response_mode::ResponseMode;
 
 /// What a request has to be, to be any of ours.
 #[derive(Debug)]
@@ -90,7 +83,7 @@ enum Route {
 }
 
 fn route(head: &Head<'_>, expected: &Expected) -> Result<Route, StatusCode> {
-    let form = expected.mode == ResponseMode::FormPost;
+    let form = expected.mode.is_posted();
     if !(head.method == Method::GET || form && head.method == Method::POST) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }

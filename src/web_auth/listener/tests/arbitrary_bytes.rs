@@ -1,8 +1,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::ResponseMode;
 use super::super::head::{Head, HeadScanner};
-use super::super::request::{Expected, Request, ResponseMode};
+use super::super::request::{Expected, Request};
 
 /// Bytes of which some are close to what a request is made of.
 fn nearly_a_request() -> impl Strategy<Value = Vec<u8>> {

@@ -1,0 +1,44 @@
+/// How the provider's answer comes back: OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1; OAuth 2.0 Form Post
+/// Response Mode, section 2; JWT Secured Authorization Response Mode for OAuth 2.0 (JARM), section 2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ResponseMode {
+    #[default]
+    Query,
+    FormPost,
+    SignedQuery,
+    SignedFormPost,
+}
+
+impl ResponseMode {
+    /// The value of `response_mode`; none for what an authorization code comes by anyway.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Query => None,
+            Self::FormPost => Some("form_post"),
+            Self::SignedQuery => Some("query.jwt"),
+            Self::SignedFormPost => Some("form_post.jwt"),
+        }
+    }
+
+    pub(crate) fn from_name(name: Option<&str>) -> Option<Self> {
+        [Self::Query, Self::FormPost, Self::SignedQuery, Self::SignedFormPost].into_iter().find(|mode| mode.name() == name)
+    }
+
+    #[must_use]
+    pub(crate) fn posted(self) -> Self {
+        if self.is_signed() { Self::SignedFormPost } else { Self::FormPost }
+    }
+
+    #[must_use]
+    pub(crate) fn signed(self) -> Self {
+        if self.is_posted() { Self::SignedFormPost } else { Self::SignedQuery }
+    }
+
+    pub(crate) fn is_posted(self) -> bool {
+        matches!(self, Self::FormPost | Self::SignedFormPost)
+    }
+
+    pub(crate) fn is_signed(self) -> bool {
+        matches!(self, Self::SignedQuery | Self::SignedFormPost)
+    }
+}
