@@ -8,7 +8,7 @@ use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::form::repeats;
 use crate::json::Text;
-use crate::provider::Claims;
+use crate::provider::{Claims, Purpose};
 use crate::transport;
 
 #[derive(Deserialize)]
@@ -19,10 +19,11 @@ struct Subject<'a> {
 
 impl Application {
     /// Asks the provider for the person's profile (OpenID Connect Core 1.0, section 5.3). What was granted decides what it
-    /// holds: `profile`, `email`. Auth0 answers about five of these a minute for a person; [`Credentials::user`] asks nobody.
+    /// holds: `profile`, `email`. Auth0 answers about five of these a minute for a person; [`Credentials::user`] asks nobody. An answer
+    /// that the provider signs, as applications can be registered for, is verified.
     ///
     /// # Errors
-    /// `InvalidResponse` when the answer is about another person or about nobody; `Configuration` when the credentials are
+    /// `InvalidResponse` when the answer is about another person or about nobody, or its signature is not the provider's; `Configuration` when the credentials are
     /// another issuer's or application's, in which case nothing is sent; `Discovery` when the provider has no such
     /// endpoint; `Server`, `Network`, `TimedOut`.
     pub async fn user_info(&self, credentials: &Credentials) -> Result<Claims> {
@@ -45,18 +46,31 @@ impl Application {
         if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, self, |text| repeats(text, token)) {
             return Err(refusal);
         }
-        let subject = Box::<str>::from(&*reply.json::<Subject<'_>>()?.sub);
+        let (claims, subject) = if is_jwt(reply.content_type()) {
+            // Section 5.3.2: "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
+            let parties = self.parties(&metadata, Purpose::UserInfo);
+            let text = std::str::from_utf8(reply.body()).map_err(|error| refused("it is no JWT").with_source(error))?;
+            let jws = self.provider().verify(text, &parties, &[]).await?;
+            let subject = Box::<str>::from(&*parties.claims::<Subject<'_>>(&jws.payload, "iss, aud and sub")?.sub);
+            (jws.payload, subject)
+        } else {
+            (reply.body().to_vec(), Box::from(&*reply.json::<Subject<'_>>()?.sub))
+        };
         // OpenID Connect Core 1.0, section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to exactly match
         // the sub Claim in the ID Token; if they do not match, the UserInfo Response values MUST NOT be used."
         if subject.is_empty() || credentials.user().is_some_and(|user| user.subject() != &*subject) {
             return Err(refused("it is about another person than the one who logged in"));
         }
-        Ok(Claims::new(reply.body().to_vec(), subject))
+        Ok(Claims::new(claims, subject))
     }
 }
 
+fn is_jwt(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/jwt"))
+}
+
 fn refused(why: &str) -> Error {
-    Error::invalid_response(format!("the provider's user info is refused: {why}"))
+    Purpose::UserInfo.refused(why)
 }
 
 const CONTEXT: &str = "the request for user info";

@@ -13,6 +13,10 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     response
 }
 
+pub(super) fn jwt(token: String) -> Response<Bytes> {
+    with_content(StatusCode::OK, "application/jwt", token)
+}
+
 /// RFC 6749, section 5.2.
 pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Response<Bytes> {
     json(status, &json!({ "error": code, "error_description": description }))

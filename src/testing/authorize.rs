@@ -108,7 +108,7 @@ impl Tenant {
                 let text = "Logins at this provider begin with a pushed authorization request.";
                 Err(Refusal::Page(StatusCode::BAD_REQUEST, "Pushed request required", text.to_owned()))
             } else {
-                Ok(sent)
+                self.unpacked(sent)
             };
         };
         let refused =

@@ -48,6 +48,7 @@ pub(super) struct Settings {
     pub(super) mfa: bool,
     pub(super) other_keys: bool,
     pub(super) requires_pushed_requests: bool,
+    pub(super) signed_user_info: bool,
     trailing_slash: bool,
     /// With a slash at its beginning and its end.
     path: String,
@@ -70,6 +71,7 @@ impl TestProviderBuilder {
             mfa: false,
             other_keys: false,
             requires_pushed_requests: false,
+            signed_user_info: false,
             trailing_slash: true,
             path: "/".to_owned(),
         };
@@ -164,6 +166,12 @@ impl TestProviderBuilder {
     /// Everybody needs a second factor where their password is typed into a program: who has none has to enrol one.
     pub fn require_mfa(mut self) -> Self {
         self.settings.mfa = true;
+        self
+    }
+
+    /// User info comes as a signed JWT (OpenID Connect Core 1.0, section 5.3.2).
+    pub fn signed_user_info(mut self) -> Self {
+        self.settings.signed_user_info = true;
         self
     }
 

@@ -23,6 +23,7 @@ pub struct TestClient {
     pub(super) id: String,
     pub(super) secret: Option<String>,
     pub(super) key: Option<Value>,
+    pub(super) request_key: Option<Value>,
     method: Option<ClientMethod>,
     pub(super) dpop: Dpop,
     callbacks: Vec<String>,
@@ -57,6 +58,7 @@ impl TestClient {
             id: id.into(),
             secret: None,
             key: None,
+            request_key: None,
             method: None,
             dpop: Dpop::Optional,
             callbacks: Vec::new(),
@@ -77,6 +79,16 @@ impl TestClient {
     #[must_use]
     pub fn signing(id: impl Into<String>, public_jwk: impl Serialize) -> Self {
         Self { key: Some(to_value(public_jwk)), ..Self::public(id) }
+    }
+
+    /// All logins of it are signed with the private half of this public JWK (RFC 9101): no other begins.
+    ///
+    /// # Panics
+    /// When the value is nothing that JSON can hold.
+    #[must_use]
+    pub fn signed_requests(mut self, public_jwk: impl Serialize) -> Self {
+        self.request_key = Some(to_value(public_jwk));
+        self
     }
 
     /// One that authenticates with a certificate. The provider speaks no TLS and sees none: it takes the application's word for it.

@@ -41,6 +41,7 @@ impl Tenant {
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
+            "userinfo_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
             "authorization_signing_alg_values_supported": [self.settings.id_token_algorithm.name()],
             "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
@@ -51,7 +52,9 @@ impl Tenant {
             "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA", "HS256"],
             "dpop_signing_alg_values_supported": ALGORITHMS,
             "claims_supported": ["aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name", "nickname", "picture", "sub"],
+            "request_parameter_supported": true,
             "request_uri_parameter_supported": true,
+            "request_object_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
         });
         if self.settings.requires_pushed_requests {
             metadata["require_pushed_authorization_requests"] = true.into();

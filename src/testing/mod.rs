@@ -24,6 +24,7 @@ mod pages;
 mod passwordless;
 mod proof;
 mod pushed;
+mod request_object;
 mod revocation;
 mod second_factor;
 mod server;

@@ -16,6 +16,7 @@ use super::server::Server;
 use super::tenant::Tenant;
 use super::token_draft::TokenDraft;
 use crate::crypto::Algorithm;
+use crate::provider::Claims;
 
 /// An identity provider inside the process, which behaves as an Auth0 tenant does: over real HTTP, on loopback.
 ///
@@ -175,6 +176,18 @@ impl TestProvider {
     /// parameter beside it, is a [`Fault`] at [`Endpoint::Callback`].
     pub fn next_signed_response(&self, alter: impl Fn(&mut TokenDraft) + Send + Sync + 'static) {
         self.tenant.responses.next(Arc::new(alter));
+    }
+
+    /// Alters the next signed user info, of a provider that
+    /// [signs it](super::TestProviderBuilder::signed_user_info), for which nothing else was given before.
+    pub fn next_user_info(&self, alter: impl Fn(&mut TokenDraft) + Send + Sync + 'static) {
+        self.tenant.user_infos.next(Arc::new(alter));
+    }
+
+    /// What the provider would post to an application's back-channel logout URI when this person, by the claims of their ID token, logs
+    /// out there (OpenID Connect Back-Channel Logout 1.0); altered by `alter`.
+    pub fn logout_token(&self, person: &Claims, alter: impl FnOnce(&mut TokenDraft)) -> String {
+        self.tenant.logout_token(person, alter)
     }
 
     /// New keys sign from now on, under new ids; the old ones stay published.

@@ -16,20 +16,21 @@ impl Tenant {
         if let Err(refusal) = self.authenticate(request) {
             return *refusal;
         }
-        let mut parameters = request.fields();
+        let mut sent = request.fields();
         // Section 2.1: "The request_uri authorization request parameter is one exception, and it MUST NOT be provided."
         if request.field("request_uri").is_some() {
             return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "A request_uri cannot be pushed");
         }
-        parameters.retain(|(name, _)| !AUTHENTICATION.contains(&name.as_str()));
+        sent.retain(|(name, _)| !AUTHENTICATION.contains(&name.as_str()));
         if request.field("client_id").is_none() {
             return answer::error(StatusCode::BAD_REQUEST, "invalid_request", "Missing required parameter: client_id");
         }
-        match self.check(&parameters) {
-            Ok(_) => {}
+        let unpacked = self.unpacked(sent);
+        let parameters = match unpacked.and_then(|parameters| self.check(&parameters).map(|_| parameters)) {
+            Ok(parameters) => parameters,
             Err(Refusal::Page(_, title, _)) => return answer::error(StatusCode::BAD_REQUEST, "invalid_request", title),
             Err(Refusal::Redirect(_, code, description)) => return answer::error(StatusCode::BAD_REQUEST, code, description),
-        }
+        };
         let uri = format!("urn:ietf:params:oauth:request_uri:{}", unguessable());
         self.grants().pushed.insert(uri.clone(), (parameters, self.now().plus(LIFE)));
         answer::json(StatusCode::CREATED, &json!({ "request_uri": uri, "expires_in": LIFE.as_secs() }))

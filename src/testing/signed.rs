@@ -6,7 +6,7 @@ use crate::crypto::{Algorithm, VerifyingKey};
 use crate::jose::{CompactJws, Jwk};
 use crate::json;
 
-type Claims = Map<String, Value>;
+pub(super) type Claims = Map<String, Value>;
 
 impl Tenant {
     /// The claims of a JWT that this provider signed; nothing is said of its expiry.

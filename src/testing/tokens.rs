@@ -8,6 +8,7 @@ use super::tenant::Tenant;
 use super::token_draft::{TokenDraft, TokenEdits};
 use crate::crypto::Algorithm;
 use crate::jose::{self, Header};
+use crate::provider::Claims;
 
 impl Tenant {
     /// A JWT for an API (RFC 9068), or something opaque where none was named.
@@ -87,8 +88,30 @@ impl Tenant {
         self.sign(claims, &grant.client_id, access_token, &self.id_tokens)
     }
 
+    /// OpenID Connect Back-Channel Logout 1.0, section 2.4.
+    pub(super) fn logout_token(&self, of: &Claims, alter: impl FnOnce(&mut TokenDraft)) -> String {
+        let now = self.now();
+        let (audience, session): (Option<String>, Option<String>) = (of.get("aud"), of.get("sid"));
+        let claims = json!({
+            "iss": self.issuer,
+            "aud": audience,
+            "sub": of.subject(),
+            "sid": session,
+            "iat": now.unix_seconds(),
+            "exp": now.plus(LOGOUT_TOKEN_LIFE).unix_seconds(),
+            "jti": unguessable(),
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        let Value::Object(claims) = claims else { unreachable!("it is written as an object") };
+        let secret = audience.and_then(|id| self.client(&id)?.secret.as_deref());
+        let mut draft = TokenDraft::new(claims, self.settings.id_token_algorithm, secret, "");
+        draft.set_header("typ", "logout+jwt");
+        alter(&mut draft);
+        draft.finish(&self.keys)
+    }
+
     /// As ID tokens are signed.
-    fn sign(&self, claims: Map<String, Value>, client_id: &str, access_token: &str, edits: &TokenEdits) -> String {
+    pub(super) fn sign(&self, claims: Map<String, Value>, client_id: &str, access_token: &str, edits: &TokenEdits) -> String {
         let secret = self.client(client_id).and_then(|client| client.secret.as_deref());
         let mut draft = TokenDraft::new(claims, self.settings.id_token_algorithm, secret, access_token);
         if let Some(alter) = edits.take() {
@@ -111,4 +134,6 @@ fn name_organization(claims: &mut Map<String, Value>, organization: &str) {
 
 /// JARM, section 2.1: "A maximum JWT lifetime of 10 minutes is RECOMMENDED."
 const RESPONSE_LIFE: Duration = Duration::from_secs(600);
+/// "preferably at most two minutes in the future"
+const LOGOUT_TOKEN_LIFE: Duration = Duration::from_secs(120);
 const ID_TOKEN_LIFE: Duration = Duration::from_secs(36_000);

@@ -28,7 +28,13 @@ impl Tenant {
         let Some(email) = issued.email.filter(|_| allowed) else {
             return challenge(StatusCode::FORBIDDEN, "Bearer", "insufficient_scope", "The access token lacks the scope openid");
         };
-        respond(answer::json(StatusCode::OK, &Value::Object(self.user(&email).claims_for(&issued.scope))))
+        let mut claims = self.user(&email).claims_for(&issued.scope);
+        if !self.settings.signed_user_info {
+            return respond(answer::json(StatusCode::OK, &Value::Object(claims)));
+        }
+        claims.insert("iss".to_owned(), self.issuer.clone().into());
+        claims.insert("aud".to_owned(), issued.client_id.clone().into());
+        respond(answer::jwt(self.sign(claims, &issued.client_id, "", &self.user_infos)))
     }
 }
 

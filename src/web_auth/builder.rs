@@ -6,10 +6,12 @@ use serde::Serialize;
 use url::Url;
 
 use crate::application::Application;
+use crate::client_auth::PrivateKey;
 use crate::dpop::DpopKey;
 #[cfg(feature = "loopback")]
 use crate::error::Result;
 use crate::provider::Organization;
+use crate::web_auth::delivery::{Delivery, Way};
 use crate::web_auth::parameters::Parameters;
 #[cfg(feature = "loopback")]
 use crate::web_auth::{
@@ -50,7 +52,7 @@ pub struct WebAuth {
     pub(super) application: Application,
     pub(super) parameters: Arc<Parameters>,
     pub(super) redirect_uri: Option<Arc<str>>,
-    pub(super) delivery: Delivery,
+    pub(super) delivery: Arc<Delivery>,
     pub(super) timeout: Duration,
     pub(super) dpop_per_login: bool,
     #[cfg(feature = "loopback")]
@@ -61,15 +63,6 @@ pub struct WebAuth {
     pub(super) page: CallbackPage,
 }
 
-/// How the provider gets to know what a login asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// By the browser, unless the provider's metadata requires the other.
-    Url,
-    /// Beforehand.
-    Pushed,
-}
-
 impl Application {
     /// A login in the browser for this application.
     #[must_use]
@@ -78,7 +71,7 @@ impl Application {
             application: self.clone(),
             parameters: Arc::default(),
             redirect_uri: None,
-            delivery: Delivery::Url,
+            delivery: Arc::default(),
             timeout: Duration::from_secs(5 * 60),
             dpop_per_login: false,
             #[cfg(feature = "loopback")]
@@ -243,7 +236,16 @@ impl WebAuth {
     /// [`PendingLogin::url_expires_at`](crate::PendingLogin::url_expires_at).
     #[must_use]
     pub fn pushed(mut self) -> Self {
-        self.delivery = Delivery::Pushed;
+        Arc::make_mut(&mut self.delivery).way = Way::Pushed;
+        self
+    }
+
+    /// Signs what the login asks for: the request becomes a JWT that only this application can have made (RFC 9101, JAR), in the
+    /// URL, or [`pushed`](Self::pushed). The provider knows the public half of the key. In a URL it is good for a minute: see
+    /// [`PendingLogin::url_expires_at`](crate::PendingLogin::url_expires_at).
+    #[must_use]
+    pub fn signed(mut self, key: PrivateKey) -> Self {
+        Arc::make_mut(&mut self.delivery).key = Some(key);
         self
     }
 

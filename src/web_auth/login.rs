@@ -9,11 +9,11 @@ use crate::origin;
 use crate::provider::{Flow, Metadata};
 use crate::spans::Span;
 use crate::token::{self, Asked};
-use crate::web_auth::builder::{Delivery, WebAuth};
+use crate::web_auth::builder::WebAuth;
 use crate::web_auth::callback::Callback;
+use crate::web_auth::delivery::Delivered;
 use crate::web_auth::parameters::Parameters;
 use crate::web_auth::pending::{LoginSecrets, PendingLogin};
-use crate::web_auth::pushed::push;
 use crate::web_auth::request::AuthorizationRequest;
 
 #[cfg(feature = "loopback")]
@@ -129,16 +129,12 @@ impl WebAuth {
         let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();
         let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
-        let (url, url_expires_at) = if self.delivery == Delivery::Pushed || metadata.requires_pushed_requests {
-            let pushed = push(&self.application.bound_to(secrets.dpop_key.as_ref()), metadata, request.to_form()).await?;
-            (pushed.url, Some(self.application.time().now().plus(pushed.life)))
-        } else {
-            (request.to_url(metadata)?, None)
-        };
+        let Delivered { url, url_life } = self.delivery.deliver(&self.application, metadata, &request).await?;
+        let now = self.application.time().now();
         let Parameters { scope, audience, demands, response_mode, .. } = parameters;
         Ok(PendingLogin {
             url,
-            url_expires_at,
+            url_expires_at: url_life.map(|life| now.plus(life)),
             issuer: Arc::clone(&metadata.issuer),
             client_id: Arc::clone(self.application.shared_client_id()),
             redirect_uri,
@@ -146,7 +142,7 @@ impl WebAuth {
             audience: audience.clone(),
             demands: demands.clone(),
             response_mode: *response_mode,
-            expires_at: self.application.time().now().plus(self.timeout),
+            expires_at: now.plus(self.timeout),
             secrets,
         })
     }

@@ -4,14 +4,17 @@
 mod browser;
 pub(crate) mod builder;
 mod callback;
+mod delivery;
 #[cfg(feature = "loopback")]
 mod listener;
 mod login;
 mod logout;
+mod logout_token;
 mod parameters;
 pub(crate) mod pending;
 mod pushed;
 mod request;
+mod request_object;
 mod response_mode;
 mod signed_response;
 mod step_up;
@@ -25,5 +28,6 @@ pub use listener::CallbackPage;
 #[cfg(all(feature = "loopback", any(fuzzing, test)))]
 pub(crate) use listener::request as listener_request;
 pub use logout::Logout;
+pub use logout_token::LogoutToken;
 #[cfg(any(fuzzing, test))]
 pub(crate) use pushed::read as read_pushed;

@@ -44,8 +44,8 @@ impl PendingLogin {
         &self.url
     }
 
-    /// Until when the browser has to be there, where the provider was told of the login beforehand
-    /// ([`pushed`](crate::WebAuth::pushed)); none where the URL is good for as long as the login. How long the person then
+    /// Until when the browser has to be there, where the login is [`pushed`](crate::WebAuth::pushed) or
+    /// [`signed`](crate::WebAuth::signed); none where the URL is good for as long as the login. How long the person then
     /// takes is another matter.
     #[must_use]
     pub fn url_expires_at(&self) -> Option<OffsetDateTime> {

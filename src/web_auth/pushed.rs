@@ -32,15 +32,16 @@ struct Body<'a> {
 
 /// Tells the provider the request directly, as this application, so that nobody on the way through the browser can read or
 /// alter it.
-pub(crate) async fn push(application: &Application, metadata: &Metadata, form: Form) -> Result<Pushed> {
+/// An error repeats nothing of `hidden`.
+pub(crate) async fn push(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Pushed> {
     let endpoint = metadata.pushed_authorization_request_endpoint.as_ref();
     let endpoint = metadata.required(endpoint, "pushed authorization request endpoint")?;
-    let reply = endpoint::post(application, CONTEXT, endpoint, form).await?;
+    let reply = endpoint::post_hiding(application, CONTEXT, endpoint, form, hidden).await?;
     let (request_uri, life) = read(&reply)?;
     // RFC 9126, section 4: "The client uses the request_uri value returned by the authorization server to build an
     // authorization request", which is its client_id and that, and nothing else.
     let client_id = application.client_id();
-    let url = AuthorizeUrl::with_capacity(metadata, 3 * (client_id.len() + request_uri.len()) + 64).write(|query| {
+    let url = AuthorizeUrl::with_capacity(metadata, 3 * (client_id.len() + request_uri.len())).write(|query| {
         query.put("client_id", Value::Text(client_id));
         query.put("request_uri", Value::Text(&request_uri));
     })?;

@@ -17,7 +17,7 @@ pub(crate) struct AuthorizationRequest<'a> {
     pub(crate) secrets: &'a LoginSecrets,
 }
 
-/// What a request is written to, one parameter after the other: a URL's query, or a form.
+/// What a request is written to, one parameter after the other: a URL's query, a form, or the claims of a request object.
 pub(crate) trait Written {
     fn put(&mut self, name: &str, value: Value<'_>);
 }
@@ -68,19 +68,11 @@ impl AuthorizationRequest<'_> {
         }
     }
 
-    /// The URL that the person's browser is sent to, with all of it in the query.
-    pub(crate) fn to_url(&self, metadata: &Metadata) -> Result<Url> {
+    /// Of the query that it makes: enough for all but values that are mostly encoded.
+    pub(crate) fn length(&self) -> usize {
         let others: usize = self.parameters.others().iter().map(|other| other.name.len() + other.value.len() + 8).sum();
-        // One allocation for all but values that are mostly encoded; what protects the login takes 300 bytes.
-        let length = self.client_id.len() + self.redirect_uri.len() + self.parameters.scope.len() + others + 512;
-        AuthorizeUrl::with_capacity(metadata, length).write(|query| self.write(query))
-    }
-
-    /// The form that it is told to the provider by beforehand.
-    pub(crate) fn to_form(&self) -> Form {
-        let mut form = Form::default();
-        self.write(&mut form);
-        form
+        // What protects the login takes 300 bytes.
+        self.client_id.len() + self.redirect_uri.len() + self.parameters.scope.len() + others + 512
     }
 }
 
@@ -88,9 +80,10 @@ impl AuthorizationRequest<'_> {
 pub(crate) struct AuthorizeUrl(String);
 
 impl AuthorizeUrl {
+    /// `length` is that of what is about to be added.
     pub(crate) fn with_capacity(metadata: &Metadata, length: usize) -> Self {
         let endpoint = &metadata.authorization_endpoint;
-        let mut url = String::with_capacity(endpoint.as_str().len() + length);
+        let mut url = String::with_capacity(endpoint.as_str().len() + length + 64);
         url.push_str(endpoint.as_str());
         url.push(if endpoint.query().is_none() { '?' } else { '&' });
         Self(url)

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use hallpass::client_auth::PrivateKey;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClock, TestProvider};
 use hallpass::{Application, ClientAuth, ErrorKind, PendingLogin};
 use serde_json::json;
@@ -163,15 +166,36 @@ async fn a_refused_request_says_why_and_repeats_nothing_of_the_login() {
     halves.provider.next(Endpoint::Par, Fault::status(503));
     assert!(halves.auth.begin().await.unwrap_err().is_transient());
 
-    let echo = ScriptedApi::start(|seen| answer(400, &[], str::from_utf8(&seen.body).unwrap())).await;
-    let halves = pushing().await;
-    halves.provider.always(Endpoint::Discovery, Fault::new().set("pushed_authorization_request_endpoint", echo.url("/par")));
-    let error = halves.auth.begin().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Server);
-    let sent: Vec<(String, String)> = form_urlencoded::parse(&echo.seen()[0].body).into_owned().collect();
-    for name in ["state", "nonce", "code_challenge"] {
-        let (_, value) = sent.iter().find(|(own, _)| own == name).unwrap();
-        assert!(!all_of(&error).contains(value), "{name}: {error:?}");
+    // A provider that repeats what it was sent, or what it has read in a request object.
+    let echo = ScriptedApi::start(|seen| {
+        let body = str::from_utf8(&seen.body).unwrap();
+        let claims = body.split_once("request=").and_then(|(_, jwt)| BASE64.decode(jwt.split('.').nth(1)?).ok());
+        answer(
+            400,
+            &[],
+            &claims.map_or_else(|| body.to_owned(), |claims| String::from_utf8(claims).unwrap().replace('{', "read: ")),
+        )
+    })
+    .await;
+    let provider = TestProvider::start().await;
+    provider.always(Endpoint::Discovery, Fault::new().set("pushed_authorization_request_endpoint", echo.url("/par")));
+    let halves = TwoHalves::at(provider);
+    let auth = halves.auth.clone().pushed();
+    let key = PrivateKey::generate("ES256").unwrap();
+    for (auth, secrets) in [(auth.clone(), &["state", "nonce", "code_challenge"][..]), (auth.signed(key), &["state", "nonce"])] {
+        let error = auth.begin().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server);
+        let body = String::from_utf8(echo.seen().pop().unwrap().body).unwrap();
+        let sent = match body.split_once("request=") {
+            Some((_, jwt)) => serde_json::from_slice(&BASE64.decode(jwt.split('.').nth(1).unwrap()).unwrap()).unwrap(),
+            None => form_urlencoded::parse(body.as_bytes())
+                .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+                .collect::<serde_json::Map<_, _>>(),
+        };
+        for name in secrets {
+            let value = sent[*name].as_str().unwrap();
+            assert!(value.len() >= 43 && !all_of(&error).contains(value), "{name}: {error:?}");
+        }
     }
 }
 

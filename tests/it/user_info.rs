@@ -1,10 +1,10 @@
 //! What the user info endpoint answers, and to whom a token is shown at all.
 
-use hallpass::testing::{Endpoint, Fault, TestProvider};
+use hallpass::testing::{Endpoint, Fault, PublicKeyForm, TestProvider};
 use hallpass::{Application, ErrorKind};
 use serde_json::json;
 
-use crate::altered_login::{application, login, told, web_auth};
+use crate::altered_login::{Alteration, application, login, told, web_auth};
 
 /// C37, C38
 #[tokio::test]
@@ -61,6 +61,53 @@ async fn user_info_about_nobody_is_refused_also_where_nobody_was_named_before() 
     }
     provider.next(Endpoint::UserInfo, Fault::json(200, json!({ "sub": "auth0|jane" })));
     assert_eq!(application.user_info(&credentials).await.unwrap().subject(), "auth0|jane");
+}
+
+/// C37, C38
+#[tokio::test]
+async fn signed_user_info_is_the_providers_for_this_application_or_refused() {
+    let provider = TestProvider::builder().signed_user_info().start().await;
+    let application = application(&provider);
+    let credentials = login(&web_auth(&application)).await.unwrap();
+    let user = application.user_info(&credentials).await.unwrap();
+    assert_eq!((user.subject(), user.email().as_deref()), ("auth0|jane@example.com", Some("jane@example.com")));
+
+    let rows: [(&str, Alteration); 19] = [
+        ("another sub", |jwt| jwt.set("sub", "auth0|john@example.com")),
+        ("no sub", |jwt| jwt.remove("sub")),
+        ("sub a number", |jwt| jwt.set("sub", 7)),
+        ("no iss", |jwt| jwt.remove("iss")),
+        ("iss and one letter", |jwt| {
+            let iss = jwt.claim("iss").unwrap();
+            jwt.set("iss", iss + "1")
+        }),
+        ("no aud", |jwt| jwt.remove("aud")),
+        ("another aud", |jwt| jwt.set("aud", "web")),
+        ("another azp", |jwt| jwt.set("azp", "web")),
+        ("expired", |jwt| jwt.set("exp", 1_000_000_000)),
+        ("issued in the future", |jwt| jwt.set("iat", 99_999_999_999_i64)),
+        ("not signed", |jwt| jwt.unsigned()),
+        ("signed by somebody else", |jwt| jwt.sign_with_stranger()),
+        ("signed with the public key as a secret", |jwt| jwt.sign_with_public_key(PublicKeyForm::Jwk)),
+        ("signed by an algorithm that is not announced", |jwt| jwt.sign_as("ES256")),
+        ("altered", |jwt| jwt.sent(|jwt| jwt.replacen('.', ".e", 1))),
+        ("of another type", |jwt| jwt.set_header("typ", "at+jwt")),
+        ("encrypted", |jwt| jwt.sent(|jwt| jwt + ".a.b")),
+        ("an array", |jwt| jwt.payload("[]")),
+        ("not UTF-8", |jwt| jwt.payload(&b"{\"sub\":\"\xff\"}"[..])),
+    ];
+    for (row, alter) in rows {
+        provider.next_user_info(move |jwt| {
+            alter(jwt);
+        });
+        let error = application.user_info(&credentials).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{row}: {}", told(&error));
+        assert!(!told(&error).contains("eyJ"), "{row}: {error}");
+    }
+    provider.next_user_info(|jwt| {
+        jwt.set("aud", ["other", "native"]).remove_header("typ");
+    });
+    application.user_info(&credentials).await.expect("several may be told");
 }
 
 /// C39 — elsewhere: 0

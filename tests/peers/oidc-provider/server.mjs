@@ -54,6 +54,7 @@ const clients = [
   { client_id: 'native', client_name: 'Native', ...NATIVE, id_token_signed_response_alg: env.ID_ALG || 'RS256' },
   { client_id: 'native-nonce', ...NATIVE, dpop_bound_access_tokens: true },
   { client_id: 'native-par', ...NATIVE, require_pushed_authorization_requests: true },
+  { client_id: 'native-user-info-jwt', ...NATIVE, userinfo_signed_response_alg: 'ES256' },
   { client_id: 'native-es256', ...NATIVE, id_token_signed_response_alg: 'ES256' },
   { client_id: 'native-eddsa', ...NATIVE, id_token_signed_response_alg: 'EdDSA' },
   { client_id: 'web-basic', client_secret: 'web-basic-secret+/=%', redirect_uris: ['https://app.example/cb', 'http://127.0.0.1:7777/callback'], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_basic' },
@@ -66,6 +67,7 @@ const clients = [
 if (env.WEB_APP) {
   clients.push({ client_id: 'web-app', client_secret: 'web-app-secret', redirect_uris: [`${env.WEB_APP}callback`], post_logout_redirect_uris: [env.WEB_APP], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post' });
 }
+if (clientJwks) clients.push({ client_id: 'native-signed', ...NATIVE, require_signed_request_object: true, jwks: clientJwks });
 if (clientJwks) clients.push({ client_id: 'm2m-pkjwt', ...M2M, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks });
 if (tls) {
   const own = new crypto.X509Certificate(fs.readFileSync(env.TLS_CLIENT_CERT));
@@ -125,6 +127,9 @@ const provider = new Provider(ISSUER, {
     rpInitiatedLogout: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
     claimsParameter: { enabled: true },
+    jwtResponseModes: { enabled: true },
+    jwtUserinfo: { enabled: true },
+    requestObjects: { enabled: true },
     dPoP: {
       enabled: true,
       nonceSecret: crypto.randomBytes(32),
