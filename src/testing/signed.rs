@@ -52,7 +52,7 @@ impl Tenant {
     }
 
     /// Whether an assertion is addressed to this provider alone, short-lived and new.
-    fn takes_once(&self, claims: &Claims) -> bool {
+    pub(super) fn takes_once(&self, claims: &Claims) -> bool {
         let time = |name: &str| claims.get(name).map(|value| value.as_i64().unwrap_or(i64::MAX));
         let (Some(expiry), Some(id)) = (time("exp"), text(claims, "jti")) else { return false };
         let now = self.now().unix_seconds();
@@ -73,17 +73,17 @@ fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
     Some((jws, claims))
 }
 
-fn is_signed_by(jws: &CompactJws<'_>, key: &VerifyingKey) -> bool {
+pub(super) fn is_signed_by(jws: &CompactJws<'_>, key: &VerifyingKey) -> bool {
     key.verify(jws.algorithm, jws.signing_input, &jws.signature)
 }
 
-fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
+pub(super) fn verifying_key(jwk: &Value, algorithm: Algorithm) -> Option<VerifyingKey> {
     let text = jwk.to_string();
     let (key, limited_to) = json::object::<Jwk<'_>>(text.as_bytes()).ok()?.verifying_key().ok()?;
     (key.fits(algorithm) && limited_to.is_none_or(|own| own == algorithm)).then_some(key)
 }
 
-fn text<'a>(object: &'a Claims, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(object: &'a Claims, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str()
 }
 

@@ -78,7 +78,7 @@ impl Application {
         let claims: Checked<'_> = parties.claims(&jws.payload, "iss, aud, iat, exp, jti, events and perhaps sub and sid")?;
         // "Verify that the Logout Token contains an events Claim whose value is JSON object containing the member name
         // http://schemas.openid.net/event/backchannel-logout", the value of which "MUST be a JSON object".
-        if !claims.events.logout.is_some_and(|event| json::object::<Object>(event.get().as_bytes()).is_ok()) {
+        if claims.events.logout.is_none_or(|event| json::object::<Object>(event.get().as_bytes()).is_err()) {
             return Err(refused("its events are not that of a logout"));
         }
         // "Verify that the Logout Token does not contain a nonce Claim": else it may be an ID token.

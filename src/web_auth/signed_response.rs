@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::application::Application;
 use crate::error::Result;
+#[cfg(feature = "loopback")]
 use crate::jose::CompactJws;
 use crate::json::{self, Text};
 use crate::provider::{Metadata, Purpose};
@@ -40,6 +41,7 @@ impl Callback {
     }
 
     /// What its signed response says, whoever signed it: to know which callback to look at, and no more.
+    #[cfg(feature = "loopback")]
     pub(crate) fn unverified(&self) -> Option<Self> {
         let jws = CompactJws::parse(&self.response.as_ref()?.text, &["JWT"]).ok()?;
         Self::from_claims(&Zeroizing::new(jws.payload)).ok()
