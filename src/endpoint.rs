@@ -21,6 +21,17 @@ use crate::transport::{self, Reply};
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
 /// `context` names the request in messages.
 pub(crate) async fn post(application: &Application, context: &'static str, url: &Url, form: Form) -> Result<Reply> {
+    post_hiding(application, context, url, form, &[]).await
+}
+
+/// Besides what the request itself holds, an error repeats nothing of `hidden`.
+pub(crate) async fn post_hiding(
+    application: &Application,
+    context: &'static str,
+    url: &Url,
+    form: Form,
+    hidden: &[&str],
+) -> Result<Reply> {
     let metadata = application.provider().metadata().await?;
     let (request, sent) = authenticated(application, &metadata, url, form)?;
     let url = request.url().clone();
@@ -28,11 +39,10 @@ pub(crate) async fn post(application: &Application, context: &'static str, url: 
     if let Some(key) = application.dpop_key() {
         key.nonces().learn(&url, &reply.headers);
     }
-    unless_refused(reply, context, application, &metadata, &sent, &[])
+    unless_refused(reply, context, application, &metadata, &sent, hidden)
 }
 
-/// The same for the token endpoint: with a proof that the application has the key, if it has one. Besides what the
-/// request itself holds, an error repeats nothing of `hidden`.
+/// The same for the token endpoint: with a proof that the application has the key, if it has one.
 pub(crate) async fn post_with_proof(
     application: &Application,
     context: &'static str,

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::crypto::{Algorithm, SigningKey};
 use crate::jose::compact;
 use crate::json;
-use crate::provider::{Demands, Expected, Flow, IdToken, Organization};
+use crate::provider::{Demands, Expected, Flow, IdToken, Organization, Parties, Purpose};
 use crate::secret::Secret;
 
 const NONCE: &str = "nonce-of-this-login";
@@ -60,15 +60,18 @@ fn login(demands: &Demands) -> Flow<'_> {
 fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
     let secret = Secret::from(SECRET);
     let expected = |client_secret, flow| Expected {
-        issuer: ISSUER,
-        issuer_alias: None,
-        jwks_uri: &JWKS_URI,
-        algorithms: None,
-        client_id: CLIENT_ID,
-        client_secret,
+        parties: Parties {
+            purpose: Purpose::IdToken,
+            issuer: ISSUER,
+            issuer_alias: None,
+            jwks_uri: &JWKS_URI,
+            algorithms: None,
+            client_id: CLIENT_ID,
+            client_secret,
+            now: now(),
+            leeway: LEEWAY,
+        },
         access_token: "access-token",
-        now: now(),
-        leeway: LEEWAY,
         flow,
     };
     let provider = APPLICATION.provider();

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 pub fn compact_jws(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for typ in ["JWT", "at+jwt"] {
-        match CompactJws::parse(text, typ) {
+        match CompactJws::parse(text, &[typ]) {
             Ok(jws) => {
                 let input = std::str::from_utf8(jws.signing_input).expect("it is a part of a text");
                 let (header, payload) = input.split_once('.').expect("it has two parts");

@@ -33,7 +33,7 @@ pub fn jwks(body: &[u8]) {
     let Some(document) = read_by_another(body) else { return };
     let keys = document["keys"].as_array().expect("a set has keys");
     for (member, value, token) in SIGNED {
-        let mut jws = CompactJws::parse(token, "JWT").expect("it is a JWS");
+        let mut jws = CompactJws::parse(token, &["JWT"]).expect("it is a JWS");
         let signer = base64url_decode(value.as_bytes()).expect("it is base64url");
         let is_signer = |key: &&Value| {
             let own = key[member].as_str().and_then(|own| base64url_decode(own.as_bytes()));

@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::made_up::at_once;
-use crate::web_auth::listener_request::{Expected, Refusal, Request, ResponseMode};
+use crate::web_auth::listener_request::{Expected, Refusal, Request};
+use crate::web_auth::response_mode::ResponseMode;
 
 /// A browser's request is understood in one way only, however its bytes arrive, and no other request brings a callback.
 pub fn listener(bytes: &[u8]) {
@@ -57,12 +58,12 @@ fn check(bytes: &[u8], mode: ResponseMode, text: &str) {
     assert!(values("transfer-encoding").is_empty());
     assert!(values("sec-fetch-dest").iter().all(|destination| *destination == "document"));
     match mode {
-        ResponseMode::Query => {
+        ResponseMode::Query | ResponseMode::SignedQuery => {
             let target = request_line.strip_prefix("GET /callback").and_then(|line| line.strip_suffix(" HTTP/1.1"));
             let target = target.expect("only such a request line brings a callback");
             assert_eq!(target.strip_prefix('?').unwrap_or_default(), text);
         }
-        ResponseMode::FormPost => {
+        ResponseMode::FormPost | ResponseMode::SignedFormPost => {
             assert!(request_line.starts_with("POST /callback") && request_line.ends_with(" HTTP/1.1"), "{request_line}");
             let length = values("content-length").first().and_then(|length| length.parse::<usize>().ok());
             assert_eq!(length, Some(text.len()));

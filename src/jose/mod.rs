@@ -10,9 +10,7 @@ pub(crate) use jwk::Jwk;
 pub(crate) use jws::CompactJws;
 pub(crate) use private_key::{PrivateJwk, read_pem, write_pem};
 pub use public_jwk::PublicJwk;
-#[cfg(any(feature = "testing", fuzzing, test))]
-pub(crate) use signing::compact;
-pub(crate) use signing::{Header, sign};
+pub(crate) use signing::{Header, compact, sign};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -15,7 +15,7 @@ pub(crate) mod pending;
 mod pushed;
 mod request;
 mod request_object;
-mod response_mode;
+pub(crate) mod response_mode;
 mod signed_response;
 mod step_up;
 

@@ -31,8 +31,7 @@ struct Body<'a> {
 }
 
 /// Tells the provider the request directly, as this application, so that nobody on the way through the browser can read or
-/// alter it.
-/// An error repeats nothing of `hidden`.
+/// alter it. An error repeats nothing of `hidden`.
 pub(crate) async fn push(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Pushed> {
     let endpoint = metadata.pushed_authorization_request_endpoint.as_ref();
     let endpoint = metadata.required(endpoint, "pushed authorization request endpoint")?;
