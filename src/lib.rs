@@ -65,6 +65,7 @@ pub mod authorized_client;
 pub mod blocking;
 mod cache;
 mod challenge;
+pub mod ciba;
 pub mod client_auth;
 mod client_credentials;
 mod clock;

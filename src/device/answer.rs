@@ -8,7 +8,7 @@ use crate::error::{Error, Result, is_unprintable};
 use crate::json::Text;
 use crate::origin;
 use crate::secret::Secret;
-use crate::token::Seconds;
+use crate::token::{Seconds, interval};
 use crate::transport::Reply;
 
 /// A device authorization response (RFC 8628, section 3.2), fit to be shown to a person.
@@ -76,14 +76,6 @@ fn page(text: &str) -> Option<Url> {
     (!origin::has_user_info(&url) && url.as_str().len() <= LONGEST_URL).then_some(url)
 }
 
-/// "If no value is provided, clients MUST use 5 as the default." Nonsense counts as none: 0, text that is no number, more
-/// than 5 minutes.
-fn interval(value: Option<&RawValue>) -> Duration {
-    let seconds = value.and_then(|value| value.get().trim_matches('"').parse::<f64>().ok());
-    seconds.filter(|seconds| (1.0..=300.0).contains(seconds)).map_or(DEFAULT_INTERVAL, Duration::from_secs_f64)
-}
-
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 /// In bytes. RFC 8628, section 6.1, has codes of eight characters.
 const LONGEST_CODE: usize = 100;
 /// In bytes. A QR code holds it.

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use crate::application::Application;
 use crate::device::answer::Answer;
-use crate::device::login::{DeviceLogin, Grant};
+use crate::device::login::DeviceLogin;
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::provider::{Demands, Organization};
+use crate::token::AwaitedGrant;
 
 /// What a login on another device asks for.
 ///
@@ -107,8 +108,17 @@ impl DeviceAuth {
         let url = metadata.required(metadata.device_authorization_endpoint.as_ref(), "device authorization endpoint")?;
         let reply = endpoint::post(&self.application, "the request for a device code", url, self.form()).await?;
         let answer = Answer::read(&reply)?;
-        let (scope, audience) = (Arc::clone(&self.scope), self.audience.clone());
-        let grant = Grant { metadata, scope, audience, demands: self.demands.clone() };
+        let grant = AwaitedGrant {
+            metadata,
+            scope: Arc::clone(&self.scope),
+            audience: self.audience.clone(),
+            demands: self.demands.clone(),
+            grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+            code: ("device_code", answer.device_code.clone()),
+            subject: None,
+            expired: "nobody confirmed the code before it expired; start the device login anew",
+            given_out: "this device login has given out its credentials; start another",
+        };
         Ok(DeviceLogin::new(&self.application, grant, answer))
     }
 

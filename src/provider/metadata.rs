@@ -25,6 +25,7 @@ pub(crate) struct Metadata {
     pub(crate) revocation_endpoint: Option<Url>,
     pub(crate) introspection_endpoint: Option<Url>,
     pub(crate) device_authorization_endpoint: Option<Url>,
+    pub(crate) backchannel_authentication_endpoint: Option<Url>,
     pub(crate) pushed_authorization_request_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
@@ -60,6 +61,9 @@ struct Document {
     /// RFC 8628, section 4.
     #[serde(default)]
     device_authorization_endpoint: Option<String>,
+    /// CIBA Core 1.0, section 4.
+    #[serde(default)]
+    backchannel_authentication_endpoint: Option<String>,
     /// RFC 9126, section 5.
     #[serde(default)]
     pushed_authorization_request_endpoint: Option<String>,
@@ -133,6 +137,11 @@ impl Metadata {
                 document.device_authorization_endpoint.as_deref(),
                 issuer,
             )?,
+            backchannel_authentication_endpoint: optional(
+                "backchannel_authentication_endpoint",
+                document.backchannel_authentication_endpoint.as_deref(),
+                issuer,
+            )?,
             pushed_authorization_request_endpoint: optional(
                 "pushed_authorization_request_endpoint",
                 document.pushed_authorization_request_endpoint.as_deref(),
@@ -184,6 +193,7 @@ impl Document {
             "introspection_endpoint" => self.introspection_endpoint.as_deref(),
             "pushed_authorization_request_endpoint" => self.pushed_authorization_request_endpoint.as_deref(),
             "device_authorization_endpoint" => self.device_authorization_endpoint.as_deref(),
+            "backchannel_authentication_endpoint" => self.backchannel_authentication_endpoint.as_deref(),
             _ => None,
         }
     }

@@ -29,6 +29,8 @@ pub enum Endpoint {
     DeviceCode,
     /// `/activate`: where the person types a device's code.
     Activate,
+    /// `/bc-authorize`: where a person is asked on a device of their own (CIBA).
+    Ciba,
     /// `/v2/logout` and `/oidc/logout`
     Logout,
     /// `/dbconnections/signup`
@@ -48,7 +50,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Discovery,
         Self::Jwks,
         Self::Authorize,
@@ -61,6 +63,7 @@ impl Endpoint {
         Self::Par,
         Self::DeviceCode,
         Self::Activate,
+        Self::Ciba,
         Self::Logout,
         Self::SignUp,
         Self::ChangePassword,
@@ -86,6 +89,7 @@ impl Endpoint {
             Self::Par => "oauth/par",
             Self::DeviceCode => "oauth/device/code",
             Self::Activate => "activate",
+            Self::Ciba => "bc-authorize",
             Self::Logout => "oidc/logout",
             Self::SignUp => "dbconnections/signup",
             Self::ChangePassword => "dbconnections/change_password",

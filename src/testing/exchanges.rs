@@ -115,8 +115,8 @@ impl Tenant {
                 drop(grants);
                 let claims = self.signed_claims(&token)?;
                 let expiry = claims.get("exp").and_then(Value::as_i64)?;
-                let email = claims.get("email").and_then(Value::as_str)?;
-                (now.unix_seconds() < expiry).then(|| Subject::Person(email.to_owned()))
+                let email = self.email_of(claims.get("sub").and_then(Value::as_str)?)?;
+                (now.unix_seconds() < expiry).then_some(Subject::Person(email))
             }
             own => {
                 let known = self.settings.subject_tokens.iter().find(|known| known.0 == own && known.1 == token)?;

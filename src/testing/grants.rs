@@ -105,6 +105,17 @@ pub(super) struct Device {
     pub(super) verdict: Verdict,
 }
 
+/// A person who was asked on a device of their own.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) client_id: String,
+    pub(super) scope: String,
+    /// What is granted if they agree.
+    pub(super) grant: Box<Grant>,
+    pub(super) expires_at: Timestamp,
+    pub(super) verdict: Verdict,
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Verdict {
     Pending,
@@ -112,6 +123,22 @@ pub(super) enum Verdict {
     Denied,
     /// Nothing but `invalid_grant` comes any more.
     Over,
+}
+
+impl Verdict {
+    /// What the application is told, which is told anything but "not yet" once only: a grant, or an error's code.
+    pub(super) fn settle(&mut self, expired: bool) -> Result<Box<Grant>, &'static str> {
+        match self {
+            Self::Over => return Err("invalid_grant"),
+            Self::Pending if !expired => return Err("authorization_pending"),
+            _ => {}
+        }
+        match std::mem::replace(self, Self::Over) {
+            Self::Approved(grant) if !expired => Ok(grant),
+            Self::Denied if !expired => Err("access_denied"),
+            _ => Err("expired_token"),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -127,6 +154,7 @@ pub(super) struct Grants {
     /// Every refresh token that ever was, and its family.
     pub(super) refresh_tokens: HashMap<String, usize>,
     pub(super) devices: HashMap<String, Device>,
+    pub(super) questions: HashMap<String, Question>,
     /// The ids of client assertions that were used.
     pub(super) assertions: HashSet<String>,
 }

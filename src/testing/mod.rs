@@ -10,6 +10,7 @@
 mod accounts;
 mod answer;
 mod authorize;
+mod ciba;
 mod client_authentication;
 mod device;
 mod discovery;

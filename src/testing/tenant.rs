@@ -114,6 +114,16 @@ impl Tenant {
         known.cloned().unwrap_or_else(|| if email.starts_with('+') { TestUser::by_phone(email) } else { TestUser::new(email) })
     }
 
+    /// Who of those whom a test named, or who have been here, has this `sub`.
+    pub(super) fn email_of(&self, subject: &str) -> Option<String> {
+        let grants = self.grants();
+        let named = self.settings.users.iter().map(TestUser::email);
+        let here = grants.sessions.values().map(|session| &*session.email);
+        let granted = grants.families.iter().map(|family| &*family.grant.email);
+        let mut known = named.chain(here).chain(granted).chain(grants.issued.values().filter_map(|issued| issued.email.as_deref()));
+        known.find(|email| self.user(email).subject() == subject).map(str::to_owned)
+    }
+
     fn endpoint_of(&self, path: &str) -> Endpoint {
         let base = self.settings.base_path();
         if let Some(endpoint) = path.strip_prefix(base) {
@@ -144,13 +154,14 @@ impl Tenant {
             Endpoint::Introspect if posted => self.introspect(request),
             Endpoint::Par if posted => self.push(request),
             Endpoint::DeviceCode if posted => self.device_code(request),
+            Endpoint::Ciba if posted => self.ask_person(request),
             Endpoint::SignUp if posted => self.sign_up(request),
             Endpoint::ChangePassword if posted => self.change_password(request),
             Endpoint::PasswordlessStart if posted => self.start_passwordless(request),
             Endpoint::MfaAuthenticators if !posted => self.authenticators(request),
             Endpoint::MfaAssociate if posted => self.associate(request),
             Endpoint::MfaChallenge if posted => self.challenge(request),
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::Par | Endpoint::DeviceCode => {
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::Par | Endpoint::DeviceCode | Endpoint::Ciba => {
                 answer::empty(StatusCode::METHOD_NOT_ALLOWED)
             }
             Endpoint::SignUp

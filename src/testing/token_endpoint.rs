@@ -6,7 +6,7 @@ use super::answer;
 use super::authorize::repeated;
 use super::client::{Dpop, TestClient};
 use super::exchanges::FEDERATED;
-use super::grants::{Grant, Issued, Verdict};
+use super::grants::{Grant, Issued};
 use super::proof::Expected;
 use super::seen::SeenRequest;
 use super::tenant::Tenant;
@@ -57,6 +57,7 @@ impl Tenant {
             Some("refresh_token") => self.refresh(client, request, jkt),
             Some("client_credentials") => self.client_credentials(client, request, jkt),
             Some("urn:ietf:params:oauth:grant-type:device_code") => self.redeem_device_code(client, request, jkt),
+            Some("urn:openid:params:grant-type:ciba") => self.redeem_question(client, request, jkt),
             Some("urn:ietf:params:oauth:grant-type:token-exchange") => self.exchange(client, request, jkt),
             Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => self.redeem_assertion(client, request, jkt),
             Some(FEDERATED) => self.exchange_for_connection(client, request),
@@ -207,21 +208,12 @@ impl Tenant {
             return refused("invalid_grant", "Invalid or expired device code.");
         };
         let asked = device.scope.clone();
-        let grant = match device.verdict.clone() {
-            Verdict::Over => return refused("invalid_grant", "Invalid or expired device code."),
-            _ if now >= device.expires_at => {
-                device.verdict = Verdict::Over;
-                return refused("expired_token", "The device code is expired.");
-            }
-            Verdict::Pending => return refused("authorization_pending", "User has yet to authorize device code."),
-            Verdict::Denied => {
-                device.verdict = Verdict::Over;
-                return refused("access_denied", "The end-user denied the authorization request.");
-            }
-            Verdict::Approved(grant) => {
-                device.verdict = Verdict::Over;
-                Grant { jkt, ..*grant }
-            }
+        let grant = match device.verdict.settle(now >= device.expires_at) {
+            Ok(grant) => Grant { jkt, ..*grant },
+            Err("expired_token") => return refused("expired_token", "The device code is expired."),
+            Err("access_denied") => return refused("access_denied", "The end-user denied the authorization request."),
+            Err("authorization_pending") => return refused("authorization_pending", "User has yet to authorize device code."),
+            Err(code) => return refused(code, "Invalid or expired device code."),
         };
         let offline = grant.scope.split(' ').any(|word| word == "offline_access");
         let refresh_token = offline.then(|| grants.begin_family(grant.clone()).1);

@@ -6,6 +6,7 @@ mod grant;
 mod introspection;
 mod issued;
 mod parameters;
+mod polling;
 mod renewal;
 mod response;
 mod revocation;
@@ -14,6 +15,8 @@ pub use exchange::TokenExchange;
 pub use grant::Grant;
 pub use introspection::Introspection;
 pub use issued::IssuedToken;
+pub(crate) use parameters::{Parameters, scopes};
+pub(crate) use polling::{AwaitedGrant, Polling, interval};
 pub(crate) use renewal::{Target, no_refresh_token};
 pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
 

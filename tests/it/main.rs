@@ -18,6 +18,7 @@ mod browser;
 mod callback;
 mod callback_text;
 mod cases;
+mod ciba;
 mod client_auth;
 mod client_credentials;
 mod conformance;

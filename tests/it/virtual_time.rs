@@ -38,15 +38,23 @@ impl VirtualTime {
     }
 
     pub(crate) fn application(&self) -> Application {
+        self.application_called(self.provider.client_id())
+    }
+
+    pub(crate) fn application_called(&self, client_id: &str) -> Application {
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).dns_resolver(Arc::new(self.lookups.clone()));
-        Application::new(self.provider.issuer(), self.provider.client_id()).http_client(client)
+        Application::new(self.provider.issuer(), client_id).http_client(client)
     }
 
     /// One poll, without waiting for its time.
     pub(crate) async fn poll(&self, login: &mut DeviceLogin) -> Result<Option<Credentials>> {
+        self.without_waiting(login.poll()).await
+    }
+
+    pub(crate) async fn without_waiting<T>(&self, poll: impl Future<Output = T>) -> T {
         tokio::time::pause();
         self.lookups.0.lock().unwrap().paused = true;
-        let polled = login.poll().await;
+        let polled = poll.await;
         self.lookups.resume();
         polled
     }

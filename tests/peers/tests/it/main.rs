@@ -1,5 +1,6 @@
 //! One binary for all tests against real peers.
 
+mod asked_by_telephone;
 mod authorization_request;
 mod bound_tokens;
 mod browser_login;
