@@ -44,7 +44,8 @@ pub enum ProofAlgorithm {
     /// ECDSA on P-256: fast, small, and taken by every server that takes proofs at all.
     #[default]
     Es256,
-    /// RSA of 2048 bits with PSS padding: slow and large, where a server wants RSA.
+    /// RSA of 2048 bits with PSS padding, where a server wants RSA: slow to make and to sign with, and too large for a login that is
+    /// kept in a cookie ([`PendingLogin::to_secret_string`](crate::PendingLogin::to_secret_string)).
     Ps256,
     /// Ed25519: the fastest.
     EdDsa,

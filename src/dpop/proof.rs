@@ -166,6 +166,27 @@ mod tests {
         }
     }
 
+    /// F21: of two requests on their way at once.
+    #[test]
+    fn a_repetition_holds_the_nonce_of_its_own_answer() {
+        let (key, clock) = (DpopKey::generate().unwrap(), Clock::default());
+        let url = Url::parse("https://api.acme.com/").unwrap();
+        let answer = |nonce: &str| HeaderMap::from_iter([("dpop-nonce".parse().unwrap(), nonce.parse().unwrap())]);
+        let nonce_of = |proofs: &Proofs<'_>| {
+            let mut request = Request::new(Method::GET, url.clone());
+            proofs.put(&mut request).unwrap();
+            let payload = request.headers()[HEADER].to_str().unwrap().split('.').nth(1).unwrap().to_owned();
+            let claims: Value = serde_json::from_slice(&base64url_decode(payload.as_bytes()).unwrap()).unwrap();
+            claims["nonce"].as_str().unwrap_or_default().to_owned()
+        };
+        let [mut one, mut other] = [(); 2].map(|()| Proofs::by(Some(Prover { key: &key, clock: &clock, token: None })));
+        assert_eq!((nonce_of(&one), nonce_of(&other)), (String::new(), String::new()));
+        assert!(one.must_repeat(&url, &answer("one"), || true) && other.must_repeat(&url, &answer("other"), || true));
+        assert_eq!((nonce_of(&one), nonce_of(&other)), ("one".to_owned(), "other".to_owned()));
+        assert!(!one.must_repeat(&url, &answer("next"), || true), "once");
+        assert_eq!(nonce_of(&Proofs::by(Some(Prover { key: &key, clock: &clock, token: None }))), "next");
+    }
+
     #[test]
     fn there_is_no_proof_for_what_is_no_request_over_http() {
         let (key, clock) = (DpopKey::generate().unwrap(), Clock::default());

@@ -117,6 +117,18 @@ async fn a_proof_of_the_callers_own_is_one_too_many() {
     assert_eq!(api.seen()[0].header("dpop"), Some("mine"), "beside a bearer token it is the caller's affair");
 }
 
+/// F3: what a caller proves by itself stays with whom it is proved to.
+#[tokio::test]
+async fn a_proof_of_the_callers_own_goes_to_no_other_origin() {
+    let other = ScriptedApi::start(wherever_the_query_says(302)).await;
+    let api = ScriptedApi::start(wherever_the_query_says(302)).await;
+    let client = AuthorizedClient::new(AccessToken::bearer("abc").unwrap()).unwrap().base_url(api.origin()).unwrap();
+    let client = client.allow_origin(other.origin()).unwrap();
+    let lure = format!("/?to={}", other.url("/end"));
+    client.get(lure).header("dpop", "mine").send().await.unwrap();
+    assert_eq!((api.seen()[0].header("dpop"), other.seen()[0].header("dpop")), (Some("mine"), None));
+}
+
 /// F10, F28: the proof goes along whatever the API calls the token's header.
 #[tokio::test]
 async fn a_token_in_another_header_has_a_proof_too() {
