@@ -3,13 +3,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::crypto::{self, Algorithm, SigningKey};
 use crate::dpop::nonces::Nonces;
 use crate::error::{Error, Result};
-use crate::jose::{self, PublicJwk};
+use crate::jose::{self, Header, PublicJwk};
 use crate::secret::Secret;
 
 /// A private key that access tokens are bound to: whoever has a token and not the key can do nothing with it.
@@ -32,7 +31,7 @@ struct Inner {
     key: SigningKey,
     algorithm: ProofAlgorithm,
     /// The header of all its proofs, in JSON.
-    header: String,
+    header: Vec<u8>,
     thumbprint: String,
     nonces: Nonces,
 }
@@ -49,14 +48,6 @@ pub enum ProofAlgorithm {
     Ps256,
     /// Ed25519: the fastest.
     EdDsa,
-}
-
-/// The header of a proof (RFC 9449, section 4.2).
-#[derive(Serialize)]
-struct Header<'a> {
-    typ: &'static str,
-    alg: &'static str,
-    jwk: &'a PublicJwk,
 }
 
 impl DpopKey {
@@ -112,8 +103,8 @@ impl DpopKey {
         let jwk = PublicJwk::of(&key).expect("a pair of keys has a public half");
         // RFC 7638, section 3: the required members in alphabetical order, without white space, as it is displayed.
         let thumbprint = jose::base64url(&crypto::sha256(jwk.to_string().as_bytes()));
-        let header = Header { typ: "dpop+jwt", alg: algorithm.name(), jwk: &jwk };
-        let header = serde_json::to_string(&header).expect("text is always JSON");
+        // RFC 9449, section 4.2.
+        let header = jose::protected(algorithm.jose(), &Header { typ: "dpop+jwt", kid: None, jwk: Some(&jwk) });
         Ok(Self(Arc::new(Inner { key, algorithm, header, thumbprint, nonces: Nonces::default() })))
     }
 
@@ -132,7 +123,7 @@ impl DpopKey {
     /// A proof of these claims, in JSON.
     pub(super) fn sign(&self, claims: &[u8]) -> Result<String> {
         let Inner { key, algorithm, header, .. } = &*self.0;
-        jose::compact(header.as_bytes(), claims, |message| key.sign(algorithm.jose(), message))
+        jose::compact(header, claims, |message| key.sign(algorithm.jose(), message))
     }
 
     pub(crate) fn nonces(&self) -> &Nonces {

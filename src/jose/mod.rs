@@ -10,7 +10,7 @@ pub(crate) use jwk::Jwk;
 pub(crate) use jws::CompactJws;
 pub(crate) use private_key::{PrivateJwk, read_pem, write_pem};
 pub use public_jwk::PublicJwk;
-pub(crate) use signing::{Header, compact, sign};
+pub(crate) use signing::{Header, compact, protected, sign};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

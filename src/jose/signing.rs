@@ -26,9 +26,13 @@ struct Protected<'a> {
 /// A compact JWS (RFC 7515, section 7.1) of these claims.
 pub(crate) fn sign(key: &SigningKey, algorithm: Algorithm, header: &Header<'_>, claims: &impl Serialize) -> Result<String> {
     let unwritable = |error| Error::configuration("the claims to sign are nothing that JSON can hold").with_source(error);
-    let header = serde_json::to_vec(&Protected { alg: algorithm.name(), header }).map_err(unwritable)?;
     let claims = serde_json::to_vec(claims).map_err(unwritable)?;
-    compact(&header, &claims, |message| key.sign(algorithm, message))
+    compact(&protected(algorithm, header), &claims, |message| key.sign(algorithm, message))
+}
+
+/// The header in JSON, for whoever signs often with the same.
+pub(crate) fn protected(algorithm: Algorithm, header: &Header<'_>) -> Vec<u8> {
+    serde_json::to_vec(&Protected { alg: algorithm.name(), header }).expect("text is always JSON")
 }
 
 /// The same of any bytes, whatever they mean, in one buffer.
