@@ -1,4 +1,4 @@
-//! Calls to an API with a token on every request.
+#![doc = include_str!("../docs/api_call.md")]
 
 mod authorize;
 mod caller;

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +5,6 @@ use std::time::Duration;
 use hallpass::{AccessToken, AuthorizedClient, ErrorKind, Result, TokenSource};
 use reqwest::header::HeaderName;
 use reqwest::{Body, Client, Method};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -297,74 +295,4 @@ async fn a_request_can_be_built_cloned_and_executed() {
         assert_eq!((seen.header("content-type"), seen.authorization()), (Some("application/json"), Some("Bearer token-0")));
     }
     assert!(client.get("").header("line\nbreak", "x").send().await.is_err_and(|error| error.kind() == ErrorKind::Configuration));
-}
-
-/// A program written for reqwest, in which one type changed.
-mod ported {
-    use super::*;
-
-    #[derive(Debug, Serialize, Deserialize, PartialEq)]
-    struct Message {
-        id: u32,
-        text: String,
-    }
-
-    struct Messages {
-        http: AuthorizedClient, // was: reqwest::Client
-        root: String,
-    }
-
-    impl Messages {
-        async fn list(&self, limit: u32) -> Result<Vec<Message>, Box<dyn StdError>> {
-            let response = self
-                .http
-                .get(format!("{}/messages", self.root))
-                .query(&[("limit", limit.to_string().as_str()), ("sort", "new & old")])
-                .header("accept", "application/json")
-                .timeout(Duration::from_secs(10))
-                .send()
-                .await?
-                .error_for_status()?;
-            Ok(response.json().await?)
-        }
-
-        async fn post(&self, message: &Message) -> Result<Message, Box<dyn StdError>> {
-            let response = self.http.post(format!("{}/messages", self.root)).json(message).send().await?;
-            Ok(response.error_for_status()?.json::<Message>().await?)
-        }
-
-        async fn rename(&self, id: u32, fields: &HashMap<&str, &str>) -> Result<bool, Box<dyn StdError>> {
-            let request = self.http.patch(format!("{}/messages/{id}", self.root)).form(fields).build()?;
-            Ok(self.http.execute(request).await?.status().is_success())
-        }
-
-        async fn exists(&self, id: u32) -> Result<bool, Box<dyn StdError>> {
-            let response = self.http.head(format!("{}/messages/{id}", self.root)).send().await?;
-            match response.status().as_u16() {
-                404 => Ok(false),
-                _ => Ok(response.error_for_status().map(|_| true)?),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_program_for_reqwest_works_with_one_type_changed() -> Result<(), Box<dyn StdError>> {
-        let api = ScriptedApi::start(|seen| match (seen.method.as_str(), seen.target.as_str()) {
-            ("GET", "/messages?limit=2&sort=new+%26+old") => answer(200, &[], r#"[{"id":1,"text":"hello"}]"#),
-            ("POST", "/messages") => answer(201, &[], std::str::from_utf8(&seen.body).unwrap()),
-            ("PATCH", "/messages/1") if seen.body == b"text=a+b" => answer(204, &[], ""),
-            ("HEAD", "/messages/1") => answer(200, &[], ""),
-            _ => answer(404, &[], ""),
-        })
-        .await;
-        let messages = Messages { http: AuthorizedClient::new(CountedSource::default())?, root: api.origin() };
-        assert_eq!(messages.list(2).await?, [Message { id: 1, text: "hello".to_owned() }]);
-        assert!(messages.list(3).await.is_err_and(|error| error.is::<reqwest::Error>()));
-        let sent = Message { id: 2, text: "höhö".to_owned() };
-        assert_eq!(messages.post(&sent).await?, sent);
-        assert!(messages.rename(1, &HashMap::from([("text", "a b")])).await?);
-        assert_eq!((messages.exists(1).await?, messages.exists(2).await?), (true, false));
-        assert!(api.seen().iter().all(|seen| seen.authorization() == Some("Bearer token-0")));
-        Ok(())
-    }
 }

@@ -43,6 +43,7 @@ mod login_boundaries;
 mod logout_token;
 mod manager;
 mod middleware;
+mod ported_program;
 mod published_keys;
 mod pushed;
 mod redaction;
