@@ -148,6 +148,12 @@ impl Application {
         self
     }
 
+    /// The same program, known under its id: what was found out about the provider stays.
+    pub(crate) fn with_client_id(mut self, client_id: String) -> Self {
+        Arc::make_mut(&mut self.settings).client_id = client_id.into();
+        self
+    }
+
     /// Tells the time by a test's clock.
     #[cfg(feature = "testing")]
     pub(crate) fn with_clock(self, clock: Clock) -> Self {

@@ -88,6 +88,7 @@ mod json_form;
 mod manager;
 mod mfa_required;
 mod origin;
+mod protected_resource;
 mod provider;
 mod secret;
 mod spans;

@@ -28,6 +28,8 @@ pub(crate) struct Metadata {
     pub(crate) backchannel_authentication_endpoint: Option<Url>,
     pub(crate) pushed_authorization_request_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
+    /// Where programs introduce themselves (RFC 7591).
+    pub(crate) registration_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
     pub(crate) requires_pushed_requests: bool,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
@@ -71,6 +73,8 @@ struct Document {
     require_pushed_authorization_requests: Option<bool>,
     #[serde(default)]
     end_session_endpoint: Option<String>,
+    #[serde(default)]
+    registration_endpoint: Option<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: Option<bool>,
     #[serde(default)]
@@ -148,6 +152,7 @@ impl Metadata {
                 issuer,
             )?,
             end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
+            registration_endpoint: optional("registration_endpoint", document.registration_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
             id_token_algorithms: document.id_token_signing_alg_values_supported,

@@ -23,7 +23,8 @@ use crate::crypto;
 /// token that is bound to a key needs a good DPoP proof beside it (RFC 9449, section 7).
 ///
 /// It answers every method and path, and says in JSON what it saw: `method`, `path`, `query`, `sub` and `scope` of the token,
-/// `body_length` and `body_sha256` (in hex). Under `/echo` it answers with the body itself. Like the provider it has a thread of
+/// `body_length` and `body_sha256` (in hex). Under `/echo` it answers with the body itself. Its root is also a name of its own for it,
+/// beside the audience, and it says who logs people in for it (RFC 9728). Like the provider it has a thread of
 /// its own, ends with its last clone, notes every request, and goes wrong on demand. Another `Api` is another origin.
 ///
 /// ```
@@ -55,6 +56,7 @@ pub struct Api {
 /// What stands before the API's content.
 struct Door {
     tenant: Arc<Tenant>,
+    url: Url,
     audience: String,
     intake: Intake,
     proofs: ProofDesk,
@@ -77,6 +79,7 @@ impl Api {
         let url = bound.url();
         let door = Arc::new(Door {
             tenant: Arc::clone(provider.tenant()),
+            url: url.clone(),
             audience: audience.into(),
             intake: Intake::new(),
             proofs: ProofDesk::new(),
@@ -159,6 +162,9 @@ impl fmt::Debug for Api {
 
 impl Door {
     fn work(&self, request: &SeenRequest) -> Response<Bytes> {
+        if request.path() == METADATA_PATH {
+            return answer::json(StatusCode::OK, &self.metadata());
+        }
         let response = self.answer_to(request);
         if self.rules().wants_nonce { self.proofs.announce_nonce(response) } else { response }
     }
@@ -204,6 +210,18 @@ impl Door {
         answer::json(StatusCode::OK, &body)
     }
 
+    /// RFC 9728, section 2.
+    fn metadata(&self) -> Value {
+        let mut scopes: Vec<String> = self.rules().scopes.iter().map(|(_, scope)| scope.clone()).collect();
+        scopes.dedup();
+        json!({
+            "resource": self.url.as_str(),
+            "authorization_servers": [self.tenant.issuer],
+            "scopes_supported": scopes,
+            "bearer_methods_supported": ["header"],
+        })
+    }
+
     fn claims(&self, token: &str) -> Option<Map<String, Value>> {
         {
             let rules = self.rules();
@@ -215,9 +233,10 @@ impl Door {
             }
         }
         let claims = self.tenant.signed_claims(token)?;
+        let is_ours = |audience: &Value| *audience == self.audience || *audience == self.url.as_str();
         let for_us = match claims.get("aud")? {
-            Value::Array(audiences) => audiences.iter().any(|audience| *audience == self.audience),
-            audience => *audience == self.audience,
+            Value::Array(audiences) => audiences.iter().any(is_ours),
+            audience => is_ours(audience),
         };
         let lives = self.tenant.now().unix_seconds() < claims.get("exp")?.as_i64()?;
         (for_us && lives).then_some(claims)
@@ -235,7 +254,11 @@ impl Door {
 
     fn challenge(&self, status: StatusCode, scheme: &str, error: &str) -> Response<Bytes> {
         let mut response = answer::empty(status);
-        let challenge = format!(r#"{scheme} realm="{}"{error}"#, self.audience);
+        let mut challenge = format!(r#"{scheme} realm="{}"{error}"#, self.audience);
+        if status == StatusCode::UNAUTHORIZED {
+            let (url, path) = (self.url.as_str().trim_end_matches('/'), METADATA_PATH);
+            write!(challenge, r#", resource_metadata="{url}{path}""#).expect("a string can be written to");
+        }
         let challenge = HeaderValue::try_from(challenge).expect("the test gives audiences and scopes that a header can hold");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         response
@@ -251,6 +274,8 @@ impl Answer for Door {
         self.intake.answer(&request, &self.tenant.clock, |request| self.work(request)).await
     }
 }
+
+const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {

@@ -6,7 +6,8 @@ use super::edit::to_value;
 
 /// An application that the provider knows.
 ///
-/// A provider begins with two: `native`, which is public, and `web`, which has the secret `web-secret`.
+/// A provider begins with `native`, which is public, and `web`, which has the secret `web-secret`; who registers at it becomes
+/// `registered`.
 ///
 /// ```
 /// use hallpass::testing::{TestClient, TestProvider};
@@ -138,7 +139,7 @@ impl TestClient {
         self
     }
 
-    /// The two that every provider begins with.
+    /// Those that every provider begins with.
     pub(super) fn initial() -> Vec<Self> {
         let registered = |client: Self| {
             client
@@ -146,7 +147,7 @@ impl TestClient {
                 .callback("com.example.app:/callback")
                 .logout_url("https://app.example.com/")
         };
-        vec![registered(Self::public(NATIVE)), registered(Self::confidential(WEB, WEB_SECRET))]
+        vec![registered(Self::public(NATIVE)), registered(Self::confidential(WEB, WEB_SECRET)), Self::public(REGISTERED)]
     }
 
     pub(super) fn wants_nonce(&self) -> bool {
@@ -204,5 +205,7 @@ fn loopback(url: &str) -> Option<Url> {
 }
 
 pub(super) const NATIVE: &str = "native";
+/// What a program is told that registers itself.
+pub(super) const REGISTERED: &str = "registered";
 pub(super) const WEB: &str = "web";
 pub(super) const WEB_SECRET: &str = "web-secret";

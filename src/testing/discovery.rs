@@ -23,6 +23,7 @@ impl Tenant {
             "introspection_endpoint": self.url(Endpoint::Introspect),
             "pushed_authorization_request_endpoint": self.url(Endpoint::Par),
             "end_session_endpoint": self.url(Endpoint::Logout),
+            "registration_endpoint": self.url(Endpoint::Register),
             "mfa_challenge_endpoint": self.url(Endpoint::MfaChallenge),
             "scopes_supported": ["openid", "profile", "offline_access", "name", "email", "nickname", "picture"],
             "response_types_supported": ["code"],

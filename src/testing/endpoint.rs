@@ -33,6 +33,8 @@ pub enum Endpoint {
     Ciba,
     /// `/v2/logout` and `/oidc/logout`
     Logout,
+    /// `/oidc/register` (RFC 7591)
+    Register,
     /// `/dbconnections/signup`
     SignUp,
     /// `/dbconnections/change_password`
@@ -50,7 +52,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Discovery,
         Self::Jwks,
         Self::Authorize,
@@ -65,6 +67,7 @@ impl Endpoint {
         Self::Activate,
         Self::Ciba,
         Self::Logout,
+        Self::Register,
         Self::SignUp,
         Self::ChangePassword,
         Self::PasswordlessStart,
@@ -91,6 +94,7 @@ impl Endpoint {
             Self::Activate => "activate",
             Self::Ciba => "bc-authorize",
             Self::Logout => "oidc/logout",
+            Self::Register => "oidc/register",
             Self::SignUp => "dbconnections/signup",
             Self::ChangePassword => "dbconnections/change_password",
             Self::PasswordlessStart => "passwordless/start",

@@ -25,6 +25,7 @@ mod pages;
 mod passwordless;
 mod proof;
 mod pushed;
+mod registration;
 mod request_object;
 mod revocation;
 mod second_factor;

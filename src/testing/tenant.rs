@@ -155,6 +155,7 @@ impl Tenant {
             Endpoint::Par if posted => self.push(request),
             Endpoint::DeviceCode if posted => self.device_code(request),
             Endpoint::Ciba if posted => self.ask_person(request),
+            Endpoint::Register if posted => self.register(request),
             Endpoint::SignUp if posted => self.sign_up(request),
             Endpoint::ChangePassword if posted => self.change_password(request),
             Endpoint::PasswordlessStart if posted => self.start_passwordless(request),
@@ -164,7 +165,8 @@ impl Tenant {
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::Par | Endpoint::DeviceCode | Endpoint::Ciba => {
                 answer::empty(StatusCode::METHOD_NOT_ALLOWED)
             }
-            Endpoint::SignUp
+            Endpoint::Register
+            | Endpoint::SignUp
             | Endpoint::ChangePassword
             | Endpoint::PasswordlessStart
             | Endpoint::MfaAuthenticators

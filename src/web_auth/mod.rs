@@ -5,6 +5,7 @@ mod browser;
 pub(crate) mod builder;
 mod callback;
 mod delivery;
+mod for_api;
 #[cfg(feature = "loopback")]
 mod listener;
 mod login;
@@ -13,6 +14,8 @@ mod logout_token;
 mod parameters;
 pub(crate) mod pending;
 mod pushed;
+#[cfg(feature = "loopback")]
+mod registration;
 mod request;
 mod request_object;
 pub(crate) mod response_mode;
@@ -23,6 +26,7 @@ mod step_up;
 pub use browser::{Browser, PrintUrl, SystemBrowser};
 #[cfg(any(fuzzing, test))]
 pub(crate) use callback::Callback;
+pub use for_api::ApiDiscovery;
 #[cfg(feature = "loopback")]
 pub use listener::CallbackPage;
 #[cfg(all(feature = "loopback", any(fuzzing, test)))]

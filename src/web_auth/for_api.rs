@@ -1,0 +1,222 @@
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::application::Application;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::origin;
+use crate::protected_resource::ProtectedResource;
+use crate::transport::Transport;
+use crate::web_auth::builder::WebAuth;
+
+/// Finds out from an API who logs people in for it (RFC 9728), for programs that know nothing but the API's URL.
+///
+/// The API is asked without a token. What it says of itself is taken from its own origin only, has to be about this very URL, and
+/// decides which provider the login is at, what the token is for and what it grants.
+///
+/// Whoever runs the API chooses the provider: what a person types there is between them and it, and the tokens that come of it belong to
+/// that API alone. Put them nowhere else: [`AuthorizedClient::base_url`](crate::AuthorizedClient::base_url) with the same URL sees to
+/// that. When the API names another issuer one day, nothing of the old one is sent there: credentials are kept by issuer, and a client id is
+/// worth nothing elsewhere. A program that expects one issuer says so by [`issuer`](Self::issuer).
+///
+/// ```
+/// # async fn example() -> hallpass::Result<()> {
+/// # use hallpass::testing::{Api, TestBrowser, TestProvider};
+/// # use hallpass::AuthorizedClient;
+/// # let provider = TestProvider::start().await;
+/// # let api = Api::start(&provider, "https://api.acme.com").await;
+/// # let (url, browser) = (api.url(), TestBrowser::new());
+/// use hallpass::web_auth::ApiDiscovery;
+///
+/// let auth = ApiDiscovery::new(url).register("Acme's command line").discover().await?;
+/// println!("keep this for the next time: {}", auth.application().client_id());
+/// let credentials = auth.ephemeral_port().browser(browser).start().await?;
+/// let client = AuthorizedClient::new(credentials)?.base_url(url)?;
+/// assert_eq!(client.get("messages").send().await?.status(), 200);
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[must_use]
+pub struct ApiDiscovery {
+    url: String,
+    client: Client,
+    scope: String,
+    issuer: Option<String>,
+    http_client: Option<Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
+}
+
+/// As whom the program logs people in.
+#[derive(Debug)]
+enum Client {
+    Missing,
+    Known(String),
+    #[cfg(feature = "loopback")]
+    New(String),
+}
+
+impl WebAuth {
+    /// A login for an API of which only the URL is known: see [`ApiDiscovery`]. `client_id` is what the provider that is found calls this
+    /// program, or the https URL of a document that describes the program, at providers that take such.
+    ///
+    /// ```
+    /// # async fn example() -> hallpass::Result<()> {
+    /// # use hallpass::testing::{Api, TestBrowser, TestProvider};
+    /// # let provider = TestProvider::start().await;
+    /// # let api = Api::start(&provider, "https://api.acme.com").await;
+    /// use hallpass::{AuthorizedClient, WebAuth};
+    ///
+    /// let auth = WebAuth::for_api(api.url(), provider.client_id()).await?;
+    /// # let auth = auth.ephemeral_port().browser(TestBrowser::new());
+    /// let client = AuthorizedClient::new(auth.start().await?)?.base_url(api.url())?;
+    /// assert_eq!(client.get("messages").send().await?.status(), 200);
+    /// # Ok(()) }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ApiDiscovery::discover`].
+    pub async fn for_api(url: impl AsRef<str> + Send, client_id: impl Into<String> + Send) -> Result<Self> {
+        ApiDiscovery::new(url).client_id(client_id).discover().await
+    }
+}
+
+impl ApiDiscovery {
+    /// `url` is how the API names itself, as a rule its root: an absolute https URL, or one of http on loopback.
+    pub fn new(url: impl AsRef<str>) -> Self {
+        let url = url.as_ref().to_owned();
+        Self { url, client: Client::Missing, scope: "openid".to_owned(), issuer: None, http_client: None }
+    }
+
+    /// What the provider calls this program, or the https URL of a document that describes it
+    /// (`draft-ietf-oauth-client-id-metadata-document`), at providers that take such.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client = Client::Known(id.into());
+        self
+    }
+
+    /// Has the provider register the program under this name, with the redirect URIs on loopback that [`WebAuth::start`] uses
+    /// (RFC 7591). Do it once: keep the [`client_id`](Application::client_id) that comes of it, and give it the next time.
+    #[cfg(feature = "loopback")]
+    pub fn register(mut self, name: impl Into<String>) -> Self {
+        self.client = Client::New(name.into());
+        self
+    }
+
+    /// What to ask for beside what the API wants, separated by spaces, in place of `openid`: `openid offline_access`, say.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = scope.into();
+        self
+    }
+
+    /// The only issuer that the API may name.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// What the HTTP clients to the API and to the provider are made of, as in [`Application::http_client`]. It is called once for each.
+    pub fn http_client(mut self, builder: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static) -> Self {
+        self.http_client = Some(Box::new(builder));
+        self
+    }
+
+    /// Asks the API, and then the provider that it names; of several, the first one that answers as a provider does.
+    ///
+    /// # Errors
+    /// `Configuration` (the URL, or neither a client id nor a name to register), `Discovery` (the API does not say who logs people in,
+    /// or says what may not be believed; no provider that it names has usable metadata, or none registers programs), `Server` (the
+    /// registration was refused), `InvalidResponse`, `Network`, `TimedOut`.
+    pub async fn discover(self) -> Result<WebAuth> {
+        let url = api_url(&self.url)?;
+        if matches!(self.client, Client::Missing) {
+            return Err(Error::configuration("the login needs a client_id, or a name to register the program by"));
+        }
+        let transport = Transport::new(self.http_client.as_ref().map_or_else(reqwest::Client::builder, |builder| builder()));
+        let api = ProtectedResource::discover(&transport, &url, Clock::default().now()).await?;
+        let application = self.application(&api, &url).await?;
+        let is_auth0 = application.provider().metadata().await?.speaks_auth0;
+        let scope = format!("{} {}", self.scope, api.scope.as_deref().unwrap_or_default());
+        let auth = application.web_auth().scope(without_repetition(&scope));
+        Ok(if is_auth0 { auth.audience(api.resource) } else { auth.resource(api.resource) })
+    }
+
+    /// The program at the first issuer that answers as one.
+    async fn application(&self, api: &ProtectedResource, url: &Url) -> Result<Application> {
+        let mut refusal =
+            Error::new(ErrorKind::Discovery, "the API's metadata name no authorization server that may log people in");
+        for issuer in &api.authorization_servers {
+            if let Err(error) = self.may_be(issuer, url) {
+                refusal = error;
+                continue;
+            }
+            let application = self.at(issuer, "");
+            match application.provider().metadata().await {
+                Ok(metadata) => {
+                    let client_id = match &self.client {
+                        Client::Known(id) => id.clone(),
+                        #[cfg(feature = "loopback")]
+                        Client::New(name) => crate::web_auth::registration::register(&application, &metadata, name).await?,
+                        Client::Missing => String::new(),
+                    };
+                    return Ok(application.with_client_id(client_id));
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    fn at(&self, issuer: &str, client_id: &str) -> Application {
+        let application = Application::new(issuer, client_id);
+        match &self.http_client {
+            Some(builder) => application.http_client(builder()),
+            None => application,
+        }
+    }
+
+    /// An issuer is an absolute URL here (RFC 9728, section 2). One on this machine may not be named by an API elsewhere.
+    fn may_be(&self, issuer: &str, api: &Url) -> Result<()> {
+        let refused = |why: &str| Error::new(ErrorKind::Discovery, format!("the API names an authorization server that {why}"));
+        if self.issuer.as_ref().is_some_and(|expected| expected != issuer) {
+            return Err(refused("is not the issuer that was expected"));
+        }
+        let url = Url::parse(issuer).map_err(|error| refused("has no absolute URL").with_source(error))?;
+        if !origin::is_confidential(&url) || origin::has_user_info(&url) {
+            return Err(refused("is neither on https nor on loopback, or holds a user name"));
+        }
+        if origin::is_loopback(&url) && !origin::is_loopback(api) {
+            return Err(refused("is on this machine, though the API is not"));
+        }
+        Ok(())
+    }
+}
+
+fn api_url(text: &str) -> Result<Url> {
+    let url = Url::parse(text).map_err(|error| Error::configuration("the API's URL is no absolute URL").with_source(error))?;
+    // RFC 9728, section 1.2: "an https URL that does not include a fragment component"
+    if !origin::is_confidential(&url) || origin::has_user_info(&url) || url.fragment().is_some() {
+        return Err(Error::configuration(
+            "the API's URL must be https, or http on loopback, without user name, password and fragment",
+        ));
+    }
+    Ok(url)
+}
+
+fn without_repetition(scope: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in scope.split_whitespace() {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(" ")
+}
+
+impl fmt::Debug for ApiDiscovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url: Arc<str> = self.url.split(['?', '#']).next().and_then(|url| url.rsplit('@').next()).unwrap_or_default().into();
+        f.debug_struct("ApiDiscovery").field("url", &url).field("client", &self.client).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::application::Application;
+use crate::endpoint;
+use crate::error::{Error, Result};
+use crate::json::Text;
+use crate::provider::Metadata;
+
+#[derive(Deserialize)]
+struct Registered<'a> {
+    #[serde(borrow)]
+    client_id: Text<'a>,
+}
+
+/// A client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
+pub(super) async fn register(application: &Application, metadata: &Metadata, name: &str) -> Result<String> {
+    let url = metadata.required(metadata.registration_endpoint.as_ref(), "registration endpoint")?;
+    let body = json!({
+        "client_name": name,
+        "redirect_uris": application.web_auth().callback_urls()?,
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "application_type": "native",
+    });
+    let mut request = reqwest::Request::new(Method::POST, url.clone());
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *request.body_mut() = Some(body.to_string().into());
+    let reply = application.provider().transport().send(CONTEXT, request).await?;
+    if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, application, |_| false) {
+        return Err(refusal);
+    }
+    let registered: Registered<'_> = reply.json()?;
+    let client_id = registered.client_id.0.into_owned();
+    // RFC 6749, appendix A.1: visible characters and spaces.
+    let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if client_id.is_empty() || client_id.len() > LONGEST_ID || !client_id.bytes().all(is_shown) {
+        return Err(Error::invalid_response("the provider's answer to the registration is refused: its client_id can be none"));
+    }
+    Ok(client_id)
+}
+
+const CONTEXT: &str = "the registration of the program";
+const LONGEST_ID: usize = 2048;
