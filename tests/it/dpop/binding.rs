@@ -1,5 +1,6 @@
 use hallpass::dpop::{DpopKey, ProofAlgorithm};
 use hallpass::testing::{Api, Endpoint, Fault, TestBrowser, TestClient, TestProvider};
+use hallpass::token::TokenExchange;
 use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, ErrorKind, PendingLogin, TokenType};
 use reqwest::Client;
 use serde_json::json;
@@ -114,6 +115,27 @@ async fn a_service_and_a_device_have_bound_tokens_too() {
     let credentials = login.wait().await.unwrap();
     let client = AuthorizedClient::new(credentials).unwrap().base_url(api.url()).unwrap();
     assert_eq!(client.get("messages").send().await.unwrap().status(), 200);
+}
+
+/// Grants of every kind go the same way: an exchange, and a password at Auth0.
+#[tokio::test]
+async fn other_grants_give_bound_tokens_too() {
+    let client = TestClient::confidential("web", "secret").requires_dpop_nonce();
+    let provider = TestProvider::builder().client(client).start().await;
+    let api = Api::start(&provider, AUDIENCE).await;
+    let key = DpopKey::generate().unwrap();
+    let application = Application::new(provider.issuer(), "web").client_auth(ClientAuth::client_secret_post("secret"));
+    let application = application.dpop(key.clone());
+    let presented = provider.access_token("https://front.acme.com", "");
+    let exchanged = application.exchange(presented, TokenExchange::ACCESS_TOKEN).audience(AUDIENCE).send().await.unwrap();
+    let auth0 = application.auth0().audience(AUDIENCE);
+    let logged_in = auth0.log_in("jane@example.com", &"correct horse".into()).await.unwrap();
+    for token in [exchanged.access_token().unwrap(), logged_in.access_token()] {
+        assert_eq!(token.dpop_key(), Some(&key));
+        let client = AuthorizedClient::new(token.clone()).unwrap().base_url(api.url()).unwrap();
+        assert_eq!(client.get("messages").send().await.unwrap().status(), 200);
+    }
+    assert_eq!(provider.count(Endpoint::Token), 3, "the nonce of the first answer serves the second grant");
 }
 
 /// An application without a key, at a provider that wants none, is as it was.
