@@ -32,6 +32,7 @@ struct Settings {
     dpop_key: Option<DpopKey>,
     leeway: Duration,
     accept_hs256: bool,
+    fapi2: bool,
     accept_missing_id_token: bool,
     accept_missing_token_type: bool,
 }
@@ -48,6 +49,7 @@ impl Application {
             dpop_key: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
+            fapi2: false,
             accept_missing_id_token: false,
             accept_missing_token_type: false,
         };
@@ -206,6 +208,16 @@ impl Application {
         self.settings.accept_missing_id_token
     }
 
+    /// The same application under the FAPI 2.0 Security Profile.
+    pub(crate) fn with_fapi2(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).fapi2 = true;
+        self
+    }
+
+    pub(crate) fn is_fapi2(&self) -> bool {
+        self.settings.fapi2
+    }
+
     pub(crate) fn accepts_missing_token_type(&self) -> bool {
         self.settings.accept_missing_token_type
     }
@@ -220,6 +232,7 @@ impl Application {
             algorithms: metadata.algorithms(purpose),
             client_id: &self.settings.client_id,
             client_secret: self.hs256_secret(),
+            fapi2: self.settings.fapi2,
             now: self.clock.now(),
             leeway: self.settings.leeway,
         }

@@ -163,6 +163,15 @@ impl ClientAuth {
         }
     }
 
+    /// FAPI 2.0 Security Profile, section 5.3.3.
+    pub(crate) fn suits_fapi2(&self, accepted: Option<&[String]>) -> bool {
+        match &self.0 {
+            Method::PrivateKeyJwt(key) => key.algorithm_among(accepted).suits_fapi2(),
+            Method::Tls | Method::SelfSignedTls => true,
+            Method::None | Method::SecretBasic(_) | Method::SecretPost(_) | Method::SecretJwt(_) => false,
+        }
+    }
+
     /// Whether requests go where the provider asks for a certificate.
     pub(crate) fn is_mutual_tls(&self) -> bool {
         matches!(self.0, Method::Tls | Method::SelfSignedTls)

@@ -76,6 +76,11 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
+    /// FAPI 2.0 Security Profile, section 5.4: "PS256, ES256, or EdDSA (using the Ed25519 variant)".
+    pub(crate) fn suits_fapi2(self) -> bool {
+        matches!(self, Self::Ps256 | Self::Es256 | Self::EdDsa)
+    }
+
     /// The digest that `at_hash` and `c_hash` use beside this algorithm (OpenID Connect Core 1.0, section 3.1.3.6).
     pub(crate) fn digest(self, data: &[u8]) -> Hash {
         match self {

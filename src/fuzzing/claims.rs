@@ -68,6 +68,7 @@ fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
             algorithms: None,
             client_id: CLIENT_ID,
             client_secret,
+            fapi2: false,
             now: now(),
             leeway: LEEWAY,
         },

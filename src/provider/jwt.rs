@@ -38,6 +38,8 @@ pub(crate) struct Parties<'a> {
     pub(crate) client_id: &'a str,
     /// For HS256, when a confidential application asked for it.
     pub(crate) client_secret: Option<&'a Secret>,
+    /// Only what the FAPI 2.0 Security Profile signs by.
+    pub(crate) fapi2: bool,
     pub(crate) now: Timestamp,
     pub(crate) leeway: Duration,
 }
@@ -90,7 +92,7 @@ impl<'a> Parties<'a> {
             Algorithm::Hs256 => self.client_secret.is_some(),
             _ => self.algorithms.is_none_or(|names| names.iter().any(|name| name == jws.algorithm.name())),
         };
-        if allowed {
+        if allowed && (!self.fapi2 || jws.algorithm.suits_fapi2()) {
             Ok(jws)
         } else {
             Err(self.purpose.refused("it is signed with an algorithm that this provider or application does not use"))

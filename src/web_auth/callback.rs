@@ -59,6 +59,11 @@ impl Callback {
         self.state.as_ref().is_some_and(is_of_login)
     }
 
+    /// Whatever the provider's metadata promises.
+    pub(crate) fn must_name_issuer(&self) -> Result<()> {
+        self.issuer.as_ref().map_or_else(|| Err(refused("it has no iss, which FAPI 2.0 demands")), |_| Ok(()))
+    }
+
     /// The authorization code, if this is the provider's answer to `login` (RFC 6749, section 4.1.2; RFC 9207, section 2.4).
     pub(crate) fn code(self, login: &PendingLogin, metadata: &Metadata) -> Result<Secret> {
         if self.response.is_some() {

@@ -115,8 +115,7 @@ impl WebAuth {
     }
 
     /// Any key will do that the tokens are bound to: credentials bring theirs along.
-    #[cfg(feature = "loopback")]
-    fn wants_dpop(&self) -> bool {
+    pub(super) fn wants_dpop(&self) -> bool {
         self.dpop_per_login || self.application.dpop_key().is_some()
     }
 
@@ -126,6 +125,7 @@ impl WebAuth {
 
     async fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
         let parameters = self.parameters.checked()?;
+        self.check_fapi2(metadata, &redirect_uri)?;
         let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();
         let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
@@ -160,6 +160,10 @@ impl WebAuth {
             plain if !login.response_mode.is_signed() => plain,
             signed => signed.verified(&self.application, metadata).await?,
         };
+        if self.application.is_fapi2() {
+            self.check_fapi2(metadata, &login.redirect_uri)?;
+            callback.must_name_issuer()?;
+        }
         let code = callback.code(&login, metadata)?;
         let application = self.application.bound_to(login.secrets.dpop_key.as_ref());
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());

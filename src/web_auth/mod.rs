@@ -5,6 +5,7 @@ mod browser;
 pub(crate) mod builder;
 mod callback;
 mod delivery;
+mod fapi2;
 mod for_api;
 #[cfg(feature = "loopback")]
 mod listener;

@@ -28,6 +28,7 @@ mod device_pace;
 mod discovery;
 mod dpop;
 mod exchange;
+mod fapi2;
 mod for_api;
 mod foreign_key;
 mod form_post;
