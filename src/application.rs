@@ -194,6 +194,13 @@ impl Application {
         }
     }
 
+    /// The same application without its key, for tokens that the provider cannot bind.
+    pub(crate) fn without_dpop(&self) -> Self {
+        let mut application = self.clone();
+        Arc::make_mut(&mut application.settings).dpop_key = None;
+        application
+    }
+
     /// The proofs of one token request.
     pub(crate) fn proofs(&self) -> Proofs<'_> {
         Proofs::by(self.dpop_key().map(|key| Prover { key, clock: &self.clock, token: None }))

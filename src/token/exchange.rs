@@ -55,7 +55,8 @@ impl Application {
         subject_token_type: impl Into<String>,
         connection: impl Into<String>,
     ) -> TokenExchange {
-        TokenExchange(self.grant(FEDERATED))
+        // What comes is another service's token, which knows nothing of this application's key.
+        TokenExchange(self.without_dpop().grant(FEDERATED))
             .subject(subject_token, subject_token_type)
             .requested_token_type(TokenExchange::CONNECTION_ACCESS_TOKEN)
             .parameter("connection", connection.into())

@@ -226,7 +226,7 @@ async fn an_exchange_and_what_it_gave_show_no_token() {
     }
 }
 
-/// token: 2
+/// token: 3 beside the login
 #[tokio::test]
 async fn the_token_of_a_connected_service_is_had_for_a_refresh_or_an_access_token() {
     let provider = provider().await;
@@ -253,7 +253,12 @@ async fn the_token_of_a_connected_service_is_had_for_a_refresh_or_an_access_toke
     let presented = provider.access_token(FRONT, "read:messages");
     let exchange = api(&provider).exchange_for_connection(presented, TokenExchange::ACCESS_TOKEN, "google-oauth2");
     exchange.parameter("login_hint", "jane@gmail.com").send().await.unwrap();
-    assert_eq!(provider.count(Endpoint::Token), 3);
+    // Nobody can bind another service's token to this application's key.
+    let presented = provider.access_token(FRONT, "read:messages");
+    let bound = api(&provider).dpop(hallpass::dpop::DpopKey::generate().unwrap());
+    let exchange = bound.exchange_for_connection(presented, TokenExchange::ACCESS_TOKEN, "google-oauth2");
+    assert_eq!(exchange.send().await.unwrap().access_token().unwrap().token_type(), hallpass::TokenType::Bearer);
+    assert_eq!(provider.count(Endpoint::Token), 4);
 }
 
 async fn logged_in() -> (TwoHalves, Secret) {
