@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
+use crate::manager::spent::AnswerLost;
 use crate::manager::term::Term;
 use crate::provider::IdToken;
 use crate::secret::Secret;
@@ -15,6 +16,8 @@ pub(crate) struct Content {
     pub(crate) generation: u64,
     pub(crate) login: Granted,
     pub(crate) others: Vec<Other>,
+    /// The refresh token was sent, and nobody knows what came of it.
+    pub(crate) answer_lost: Option<AnswerLost>,
 }
 
 /// Credentials, and when they came: a clock that shows an earlier time than that was set back.
@@ -44,7 +47,7 @@ impl Content {
     /// What a login gave, as the successor of whatever was there before.
     pub(crate) fn of_login(credentials: Credentials, now: Timestamp, after: Option<u64>) -> Self {
         let login = Granted::by_login(credentials, now, false);
-        Self { generation: next_generation(now, after), login, others: Vec::new() }
+        Self { generation: next_generation(now, after), login, others: Vec::new(), answer_lost: None }
     }
 
     /// The same login, as the successor of what there is meanwhile.
@@ -54,7 +57,7 @@ impl Content {
 
     /// The same session with newer tokens for `wanted`.
     pub(crate) fn renewed(&self, wanted: &Wanted, credentials: Credentials, now: Timestamp) -> Self {
-        let mut newer = Self { generation: next_generation(now, Some(self.generation)), ..self.clone() };
+        let mut newer = Self { generation: next_generation(now, Some(self.generation)), answer_lost: None, ..self.clone() };
         if *wanted == Wanted::default() {
             newer.login = Granted::by_login(credentials, now, true);
             return newer;
@@ -79,6 +82,11 @@ impl Content {
         parts.id_token = Some(id_token.clone());
         newer.login = Granted::by_login(Credentials::new(parts), self.login.received, self.login.is_renewed);
         newer
+    }
+
+    /// The same tokens, with word for others that the refresh token may be spent.
+    pub(crate) fn with_answer_lost(&self, lost: AnswerLost, now: Timestamp) -> Self {
+        Self { generation: next_generation(now, Some(self.generation)), answer_lost: Some(lost), ..self.clone() }
     }
 
     /// What there is for `wanted`.

@@ -9,6 +9,7 @@ use crate::manager::announcement::Permission;
 use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
 use crate::manager::session::{Purpose, Unsaved};
+use crate::manager::spent::AnswerLost;
 use crate::secret::Secret;
 use crate::spans::Span;
 use crate::store::{Lock, Outcome};
@@ -75,6 +76,9 @@ impl Renewal {
         // So that the request follows at once when it has been announced.
         let metadata = application.provider().metadata().await?;
         let sent = self.kept.now();
+        if let Some(lost) = content.answer_lost {
+            session.spent.heard(refresh_token, lost);
+        }
         if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
             let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
             return Err(Error::new(ErrorKind::LoginRequired, message));
@@ -96,12 +100,15 @@ impl Renewal {
             Ok(renewed) => renewed,
             Err(error) => {
                 let may_be_spent = matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse);
-                self.kept.store.settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
+                let others_hear = self.kept.store.settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
                 return match error.kind() {
                     ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await.map(Some),
                     // The provider may have spent the refresh token: to send it again could cost the whole family.
                     ErrorKind::Ambiguous | ErrorKind::InvalidResponse => {
-                        session.spent.answer_lost(refresh_token, sent);
+                        let lost = session.spent.answer_lost(refresh_token, sent);
+                        if !others_hear {
+                            self.leave_word(content, lost).await;
+                        }
                         Err(error)
                     }
                     ErrorKind::Discovery | ErrorKind::Network | ErrorKind::TimedOut | ErrorKind::Configuration => {
@@ -112,7 +119,7 @@ impl Renewal {
                 };
             }
         };
-        let unverified = renewed.credentials.clone();
+        let (unverified, received) = (renewed.credentials.clone(), self.kept.now());
         let mut verifying = pin!(application.verify_renewed(renewed));
         // What the keys at hand say of the ID token is stored with the rest. For any others, nothing waits.
         let at_once = match poll_fn(|context| Poll::Ready(verifying.as_mut().poll(context))).await {
@@ -120,7 +127,7 @@ impl Renewal {
             Poll::Pending => None,
         };
         // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), self.kept.now());
+        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), received);
         if !self.save(content, &newer).await? {
             return self.adopt(content).await.map(Some);
         }
@@ -168,6 +175,15 @@ impl Renewal {
         let newer = stored.with_id_token(id_token, self.kept.now());
         let since = session.moment();
         if let Ok(true) = store.save(&session.key, Some(stored.generation), &newer.to_record(&session.key)).await {
+            session.wrote(newer, since);
+        }
+    }
+
+    /// Others must not send the refresh token either. If that cannot be written, the provider tells them.
+    async fn leave_word(&self, content: &Content, lost: AnswerLost) {
+        let Kept { store, session, .. } = &self.kept;
+        let (newer, since) = (content.with_answer_lost(lost, self.kept.now()), session.moment());
+        if let Ok(true) = store.save(&session.key, Some(content.generation), &newer.to_record(&session.key)).await {
             session.wrote(newer, since);
         }
     }

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 /// The refresh token that is not to be sent: the provider has just refused it, or may have spent it without our hearing.
 #[derive(Default)]
-pub(crate) struct SpentToken(Mutex<Option<Spent>>);
+pub(crate) struct SpentToken(Mutex<Option<Box<Spent>>>);
 
 struct Spent {
     hash: [u8; 32],
@@ -16,14 +16,15 @@ struct Spent {
 
 #[derive(Debug, Clone, Copy)]
 enum Because {
-    Refused {
-        at: Timestamp,
-    },
-    /// Sent at that time, and who knows what came of it.
-    AnswerLost {
-        sent: Timestamp,
-        replayed: bool,
-    },
+    Refused { at: Timestamp },
+    Lost(AnswerLost),
+}
+
+/// When a refresh token was sent whose answer did not arrive, and whether it has been sent once more since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnswerLost {
+    pub(crate) sent: Timestamp,
+    pub(crate) replayed: bool,
 }
 
 impl SpentToken {
@@ -36,7 +37,7 @@ impl SpentToken {
         let within = |interval: Duration, since: Timestamp| since <= now && now.since(since) < interval;
         match &mut spent.why {
             Because::Refused { at } => !within(REFUSED_FOR, *at),
-            Because::AnswerLost { sent, replayed } => {
+            Because::Lost(AnswerLost { sent, replayed }) => {
                 let may_replay = !*replayed && reuse_interval.is_some_and(|interval| within(interval, *sent));
                 *replayed |= may_replay;
                 may_replay
@@ -48,26 +49,43 @@ impl SpentToken {
         self.remember(refresh_token, Because::Refused { at: now });
     }
 
-    /// The provider's interval began when it took the token, so it counts from when that was sent for the first time.
-    pub(crate) fn answer_lost(&self, refresh_token: &Secret, sent: Timestamp) {
+    /// The provider's interval began when it took the token, so it counts from when that was sent for the first time. What is
+    /// returned is for others to know.
+    pub(crate) fn answer_lost(&self, refresh_token: &Secret, sent: Timestamp) -> AnswerLost {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = hash(refresh_token);
-        match spent.as_ref() {
-            Some(Spent { hash: known, why: Because::AnswerLost { .. } }) if *known == hash => {}
-            _ => *spent = Some(Spent { hash, why: Because::AnswerLost { sent, replayed: false } }),
+        if let Some(Spent { hash: known, why: Because::Lost(lost) }) = spent.as_deref()
+            && *known == hash
+        {
+            return *lost;
+        }
+        let lost = AnswerLost { sent, replayed: false };
+        *spent = Some(Box::new(Spent { hash, why: Because::Lost(lost) }));
+        lost
+    }
+
+    /// What another process has left in the record.
+    pub(crate) fn heard(&self, refresh_token: &Secret, from_another: AnswerLost) {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = hash(refresh_token);
+        match spent.as_deref_mut().filter(|spent| spent.hash == hash) {
+            Some(Spent { why: Because::Lost(lost), .. }) => lost.replayed |= from_another.replayed,
+            // The provider has refused it since.
+            Some(Spent { why: Because::Refused { .. }, .. }) => {}
+            None => *spent = Some(Box::new(Spent { hash, why: Because::Lost(from_another) })),
         }
     }
 
     /// It did not leave this machine, so that a replay is not used up.
     pub(crate) fn was_not_sent(&self) {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Spent { why: Because::AnswerLost { replayed, .. }, .. }) = spent.as_mut() {
-            *replayed = false;
+        if let Some(Spent { why: Because::Lost(lost), .. }) = spent.as_deref_mut() {
+            lost.replayed = false;
         }
     }
 
     fn remember(&self, refresh_token: &Secret, why: Because) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Spent { hash: hash(refresh_token), why });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(Spent { hash: hash(refresh_token), why }));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, Text};
 use crate::manager::content::{Content, Granted, Other, Wanted};
+use crate::manager::spent::AnswerLost;
 use crate::provider::IdToken;
 use crate::secret::Secret;
 use crate::store::{Record, RecordKey};
@@ -35,6 +36,15 @@ struct Stored<'a> {
     /// The private keys that tokens are bound to.
     #[serde(borrow, default)]
     dpop_keys: Vec<Text<'a>>,
+    #[serde(default)]
+    answer_lost: Option<StoredLoss>,
+}
+
+/// When the refresh token was sent, and whether twice.
+#[derive(Serialize, Deserialize)]
+struct StoredLoss {
+    sent: i64,
+    replayed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,6 +92,7 @@ impl Content {
                 .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted, &keys) })
                 .collect(),
             dpop_keys: key_texts.iter().map(|key| text(key)).collect(),
+            answer_lost: self.answer_lost.map(|lost| StoredLoss { sent: lost.sent.unix_millis(), replayed: lost.replayed }),
         };
         Record::new(self.generation, &json::secret(&stored))
     }
@@ -113,7 +124,7 @@ impl Content {
         let dpop_keys = stored.dpop_keys.iter().map(|text| DpopKey::from_stored(text).ok_or_else(unreadable));
         let shared = Shared {
             issuer: Arc::from(&*stored.issuer),
-            client_id: Arc::from(&*stored.client_id),
+            client_id: Arc::clone(application.shared_client_id()),
             dpop_keys: dpop_keys.collect::<Result<_>>()?,
             clock: application.time(),
         };
@@ -130,7 +141,11 @@ impl Content {
             Ok(Other { wanted, granted: Granted::new(credentials, received, token.renewed, session_end) })
         });
         let others = others.collect::<Result<_>>()?;
-        Ok(Self { generation: record.generation(), login, others })
+        let answer_lost = stored.answer_lost.map(|StoredLoss { sent, replayed }| {
+            let sent = Timestamp::from_unix_millis(sent);
+            AnswerLost { sent, replayed }
+        });
+        Ok(Self { generation: record.generation(), login, others, answer_lost })
     }
 }
 
@@ -177,7 +192,8 @@ impl Shared<'_> {
             refresh_token: None,
             id_token: None,
             id_token_refusal: None,
-            scope: token.scope.as_deref().map(Box::from),
+            // As requested is what none means, and takes no room.
+            scope: token.scope.as_deref().filter(|scope| **scope != *token.requested_scope).map(Box::from),
             requested_scope: Arc::from(&*token.requested_scope),
             requested_audience: token.requested_audience.as_deref().map(Arc::from),
             authorization_details: token.authorization_details.as_deref().map(Box::from),

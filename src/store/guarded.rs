@@ -35,9 +35,9 @@ impl<T: CredentialsStore> CredentialsStore for Guarded<T> {
         without_panic(async { self.0.announce(key, lock, intent).await }).await
     }
 
-    fn settle(&self, lock: &Lock, outcome: Outcome) {
+    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
         // Whoever is not told waits longer, and is not misled.
-        _ = catch_unwind(AssertUnwindSafe(|| self.0.settle(lock, outcome)));
+        catch_unwind(AssertUnwindSafe(|| self.0.settle(lock, outcome))).unwrap_or(false)
     }
 }
 

@@ -95,9 +95,12 @@ pub trait CredentialsStore: Send + Sync + 'static {
         std::future::ready(Ok(Announced::Alone))
     }
 
-    /// Resolves the intent that was announced under `lock`, at the latest when that is released. Without I/O of its own.
-    fn settle(&self, lock: &Lock, outcome: Outcome) {
+    /// Resolves the intent that was announced under `lock`, at the latest when that is released. Without I/O of its own. `true`
+    /// says that others will hear of it when they announce the same; by default they hear nothing, and what they have to know is
+    /// put into the record.
+    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
         let _ = (lock, outcome);
+        false
     }
 }
 
@@ -130,7 +133,7 @@ pub(crate) mod dynamic {
         fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock>;
         fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>>;
         fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced>;
-        fn settle(&self, lock: &Lock, outcome: Outcome);
+        fn settle(&self, lock: &Lock, outcome: Outcome) -> bool;
     }
 
     impl<T: CredentialsStore> DynCredentialsStore for T {
@@ -158,8 +161,8 @@ pub(crate) mod dynamic {
             Box::pin(CredentialsStore::announce(self, key, lock, intent))
         }
 
-        fn settle(&self, lock: &Lock, outcome: Outcome) {
-            CredentialsStore::settle(self, lock, outcome);
+        fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
+            CredentialsStore::settle(self, lock, outcome)
         }
     }
 }

@@ -53,8 +53,9 @@ impl CredentialsStore for Scripted {
         Ok(answer)
     }
 
-    fn settle(&self, _: &Lock, outcome: Outcome) {
+    fn settle(&self, _: &Lock, outcome: Outcome) -> bool {
         self.said.lock().unwrap().outcomes.push(outcome);
+        true
     }
 }
 

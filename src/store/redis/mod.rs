@@ -230,10 +230,9 @@ impl CredentialsStore for Redis {
         }
     }
 
-    fn settle(&self, lock: &Lock, outcome: Outcome) {
-        if let Some(lease) = lock.guard::<Lease>() {
-            lease.settle(outcome);
-        }
+    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
+        let lease = lock.guard::<Lease>();
+        lease.inspect(|lease| lease.settle(outcome)).is_some()
     }
 }
 

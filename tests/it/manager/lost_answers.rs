@@ -138,3 +138,53 @@ async fn a_request_that_was_not_sent_spends_nothing() {
     session.credentials().await.unwrap();
     assert_eq!(kept.asked(), before + 2);
 }
+
+/// G13 — token: 1: what one process has sent in vain, no other sends
+#[tokio::test]
+async fn a_lost_answer_is_known_to_every_process() {
+    for (fault, kind) in losses() {
+        let kept = logged_in().await;
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.provider.next(Endpoint::Token, fault);
+        assert_eq!(kept.session.credentials().await.unwrap_err().kind(), kind);
+        for sibling in [kept.sibling(), kept.sibling().reuse_interval(seconds(10))] {
+            kept.clock.advance(seconds(10));
+            assert!(sibling.credentials().await.unwrap_err().is_login_required());
+        }
+        assert_eq!(kept.asked(), before + 1);
+        kept.sibling().login_if_needed().await.unwrap();
+        kept.sibling().renew().await.unwrap();
+    }
+}
+
+/// G13 — token: 2: of all processes, one may send it once more
+#[tokio::test]
+async fn a_replay_is_one_for_all_processes() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(HOUR)).await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.always(Endpoint::Token, Fault::close());
+    let sibling = || kept.sibling().reuse_interval(HOUR);
+    for session in [&kept.session, &sibling()] {
+        assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    }
+    for session in [&kept.session.clone().reuse_interval(HOUR), &sibling(), &sibling()] {
+        assert!(session.credentials().await.unwrap_err().is_login_required());
+    }
+    assert_eq!(kept.asked(), before + 2);
+}
+
+/// G13 — token: 2: the word that was left goes with the old refresh token
+#[tokio::test]
+async fn after_a_replay_that_was_answered_everybody_goes_on() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(HOUR)).await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(kept.session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    let renewed = kept.sibling().reuse_interval(HOUR).credentials().await.unwrap();
+    assert_eq!(kept.session.credentials().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(kept.asked(), before + 2);
+    kept.session.renew().await.unwrap();
+}

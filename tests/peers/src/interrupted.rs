@@ -83,8 +83,8 @@ impl<S: CredentialsStore> CredentialsStore for Interrupted<S> {
         announced
     }
 
-    fn settle(&self, lock: &Lock, outcome: Outcome) {
-        self.store.settle(lock, outcome);
+    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
+        self.store.settle(lock, outcome)
     }
 }
 
