@@ -29,6 +29,7 @@ pub(crate) struct Metadata {
     pub(crate) pushed_authorization_request_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
     /// Where programs introduce themselves (RFC 7591).
+    #[cfg(feature = "loopback")]
     pub(crate) registration_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
     pub(crate) requires_pushed_requests: bool,
@@ -73,6 +74,7 @@ struct Document {
     require_pushed_authorization_requests: Option<bool>,
     #[serde(default)]
     end_session_endpoint: Option<String>,
+    #[cfg(feature = "loopback")]
     #[serde(default)]
     registration_endpoint: Option<String>,
     #[serde(default)]
@@ -152,6 +154,7 @@ impl Metadata {
                 issuer,
             )?,
             end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
+            #[cfg(feature = "loopback")]
             registration_endpoint: optional("registration_endpoint", document.registration_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),

@@ -153,11 +153,11 @@ impl ApiDiscovery {
             }
             let application = self.at(issuer, "");
             match application.provider().metadata().await {
-                Ok(metadata) => {
+                Ok(_) => {
                     let client_id = match &self.client {
                         Client::Known(id) => id.clone(),
                         #[cfg(feature = "loopback")]
-                        Client::New(name) => crate::web_auth::registration::register(&application, &metadata, name).await?,
+                        Client::New(name) => crate::web_auth::registration::register(&application, name).await?,
                         Client::Missing => String::new(),
                     };
                     return Ok(application.with_client_id(client_id));

@@ -7,7 +7,6 @@ use crate::application::Application;
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::json::Text;
-use crate::provider::Metadata;
 
 #[derive(Deserialize)]
 struct Registered<'a> {
@@ -16,7 +15,8 @@ struct Registered<'a> {
 }
 
 /// A client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
-pub(super) async fn register(application: &Application, metadata: &Metadata, name: &str) -> Result<String> {
+pub(super) async fn register(application: &Application, name: &str) -> Result<String> {
+    let metadata = application.provider().metadata().await?;
     let url = metadata.required(metadata.registration_endpoint.as_ref(), "registration endpoint")?;
     let body = json!({
         "client_name": name,
