@@ -95,9 +95,11 @@ async fn a_person_answers_on_their_telephone() {
     assert!(!challenge.wants_code());
     let pending = mfa.verify_oob(&challenge, None).await.unwrap_err();
     assert_eq!(pending.server_error().unwrap().code(), "authorization_pending");
+    let undecided = provider.hold_answer(Endpoint::Token);
     let approving = async {
-        provider.asked(Endpoint::Token, 3).await;
+        undecided.reached(1).await;
         provider.approve_push(JANE);
+        undecided.release();
     };
     let (credentials, ()) = tokio::join!(mfa.wait_for_approval(&challenge), approving);
     assert!(credentials.unwrap().user().is_some());
