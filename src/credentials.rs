@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::access_token::{AccessToken, TokenType};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Claims, IdToken};
 use crate::secret::Secret;
@@ -23,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) issuer: Arc<str>,
     pub(crate) client_id: Arc<str>,
     pub(crate) access_token: AccessToken,
+    /// When it came: a clock that shows an earlier time than that was set back.
+    pub(crate) received: Timestamp,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<IdToken>,
     pub(crate) id_token_refusal: Option<Error>,

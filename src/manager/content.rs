@@ -20,11 +20,9 @@ pub(crate) struct Content {
     pub(crate) answer_lost: Option<AnswerLost>,
 }
 
-/// Credentials, and when they came: a clock that shows an earlier time than that was set back.
 #[derive(Clone)]
 pub(crate) struct Granted {
     pub(crate) credentials: Credentials,
-    pub(crate) received: Timestamp,
     /// By a renewal, and not by the login.
     pub(crate) is_renewed: bool,
     pub(crate) term: Term,
@@ -46,31 +44,31 @@ pub(crate) struct Wanted {
 impl Content {
     /// What a login gave, as the successor of whatever was there before.
     pub(crate) fn of_login(credentials: Credentials, now: Timestamp, after: Option<u64>) -> Self {
-        let login = Granted::by_login(credentials, now, false);
+        let login = Granted::by_login(credentials, false);
         Self { generation: next_generation(now, after), login, others: Vec::new(), answer_lost: None }
     }
 
     /// The same login, as the successor of what there is meanwhile.
     pub(crate) fn following(&self, after: Option<u64>) -> Self {
-        Self { generation: next_generation(self.login.received, after), ..self.clone() }
+        Self { generation: next_generation(self.login.received(), after), ..self.clone() }
     }
 
     /// The same session with newer tokens for `wanted`.
     pub(crate) fn renewed(&self, wanted: &Wanted, credentials: Credentials, now: Timestamp) -> Self {
         let mut newer = Self { generation: next_generation(now, Some(self.generation)), answer_lost: None, ..self.clone() };
         if *wanted == Wanted::default() {
-            newer.login = Granted::by_login(credentials, now, true);
+            newer.login = Granted::by_login(credentials, true);
             return newer;
         }
         // One refresh token serves all, and an ID token is about the person: the login's credentials go on with them.
         let mut parts = newer.login.credentials.parts().clone();
         (parts.refresh_token, parts.id_token) = (credentials.refresh_token().cloned(), credentials.id_token().cloned());
-        newer.login = Granted::by_login(Credentials::new(parts), self.login.received, self.login.is_renewed);
+        newer.login = Granted::by_login(Credentials::new(parts), self.login.is_renewed);
         newer.others.retain(|other| other.wanted != *wanted && other.granted.term.is_valid_for(Duration::ZERO, now));
         if newer.others.len() >= MOST_OTHERS {
             newer.others.remove(0);
         }
-        let granted = Granted::new(credentials.of_other_api(), now, true, newer.session_end());
+        let granted = Granted::new(credentials.of_other_api(), true, newer.session_end());
         newer.others.push(Other { wanted: wanted.clone(), granted });
         newer
     }
@@ -80,7 +78,7 @@ impl Content {
         let mut newer = Self { generation: next_generation(now, Some(self.generation)), ..self.clone() };
         let mut parts = newer.login.credentials.parts().clone();
         parts.id_token = Some(id_token.clone());
-        newer.login = Granted::by_login(Credentials::new(parts), self.login.received, self.login.is_renewed);
+        newer.login = Granted::by_login(Credentials::new(parts), self.login.is_renewed);
         newer
     }
 
@@ -119,20 +117,24 @@ impl Content {
 }
 
 impl Granted {
-    pub(crate) fn by_login(credentials: Credentials, received: Timestamp, is_renewed: bool) -> Self {
+    pub(crate) fn by_login(credentials: Credentials, is_renewed: bool) -> Self {
         let session_end = credentials.session_end();
-        Self::new(credentials, received, is_renewed, session_end)
+        Self::new(credentials, is_renewed, session_end)
     }
 
-    pub(crate) fn new(credentials: Credentials, received: Timestamp, is_renewed: bool, session_end: Option<Timestamp>) -> Self {
-        let term = Term::new(received, credentials.access_token().expiry(), session_end);
-        Self { credentials, received, is_renewed, term }
+    pub(crate) fn new(credentials: Credentials, is_renewed: bool, session_end: Option<Timestamp>) -> Self {
+        let term = Term::new(credentials.parts().received, credentials.access_token().expiry(), session_end);
+        Self { credentials, is_renewed, term }
+    }
+
+    pub(crate) fn received(&self) -> Timestamp {
+        self.credentials.parts().received
     }
 
     /// Renewed moments ago: a refusal of it is the API's last word. A time in the future says that the clock was set back,
     /// and counts as long ago.
     pub(crate) fn was_just_renewed(&self, now: Timestamp) -> bool {
-        self.is_renewed && self.received <= now && now.since(self.received) < JUST_NOW
+        self.is_renewed && self.received() <= now && now.since(self.received()) < JUST_NOW
     }
 }
 

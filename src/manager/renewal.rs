@@ -119,7 +119,7 @@ impl Renewal {
                 };
             }
         };
-        let (unverified, received) = (renewed.credentials.clone(), self.kept.now());
+        let unverified = renewed.credentials.clone();
         let mut verifying = pin!(application.verify_renewed(renewed));
         // What the keys at hand say of the ID token is stored with the rest. For any others, nothing waits.
         let at_once = match poll_fn(|context| Poll::Ready(verifying.as_mut().poll(context))).await {
@@ -127,7 +127,7 @@ impl Renewal {
             Poll::Pending => None,
         };
         // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), received);
+        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), self.kept.now());
         if !self.save(content, &newer).await? {
             return self.adopt(content).await.map(Some);
         }

@@ -132,13 +132,11 @@ impl Content {
         let mut parts = shared.parts(&stored.login)?;
         parts.refresh_token = stored.refresh_token.map(|text| Secret::from(&*text));
         parts.id_token = id_token;
-        let received = Timestamp::from_unix_millis(stored.login.received);
-        let login = Granted::by_login(Credentials::new(parts), received, stored.login.renewed);
+        let login = Granted::by_login(Credentials::new(parts), stored.login.renewed);
         let session_end = login.credentials.session_end();
         let others = stored.others.into_iter().map(|StoredOther { wanted, token }| {
-            let received = Timestamp::from_unix_millis(token.received);
             let credentials = Credentials::new(shared.parts(&token)?);
-            Ok(Other { wanted, granted: Granted::new(credentials, received, token.renewed, session_end) })
+            Ok(Other { wanted, granted: Granted::new(credentials, token.renewed, session_end) })
         });
         let others = others.collect::<Result<_>>()?;
         let answer_lost = stored.answer_lost.map(|StoredLoss { sent, replayed }| {
@@ -157,7 +155,7 @@ impl<'a> StoredToken<'a> {
             access_token: text(parts.access_token.expose()),
             dpop_key: own.and_then(|own| keys.iter().position(|key| *key == own)),
             expires_at: parts.access_token.expiry().map(Timestamp::unix_millis),
-            received: granted.received.unix_millis(),
+            received: granted.received().unix_millis(),
             renewed: granted.is_renewed,
             scope: parts.scope.as_deref().map(text),
             requested_scope: text(&parts.requested_scope),
@@ -189,6 +187,7 @@ impl Shared<'_> {
             issuer: Arc::clone(&self.issuer),
             client_id: Arc::clone(&self.client_id),
             access_token: access_token.ok_or_else(unreadable)?,
+            received: Timestamp::from_unix_millis(token.received),
             refresh_token: None,
             id_token: None,
             id_token_refusal: None,
@@ -223,6 +222,7 @@ mod tests {
             issuer: "https://acme.auth0.com/".into(),
             client_id: "id".into(),
             access_token: token.unwrap(),
+            received: received(),
             refresh_token: Some("refresh".into()),
             id_token: None,
             id_token_refusal: None,

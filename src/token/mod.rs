@@ -130,6 +130,7 @@ fn credentials(
         issuer: Arc::clone(&metadata.issuer),
         client_id: Arc::clone(application.shared_client_id()),
         access_token: response.access_token,
+        received: response.received,
         refresh_token: response.refresh_token,
         id_token,
         id_token_refusal: None,

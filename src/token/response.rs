@@ -18,6 +18,7 @@ use crate::transport::Reply;
 #[derive(Debug)]
 pub(crate) struct TokenResponse {
     pub(crate) access_token: AccessToken,
+    pub(crate) received: Timestamp,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) scope: Option<Box<str>>,
     /// RFC 9396, section 7, as JSON.
@@ -93,6 +94,7 @@ impl TokenResponse {
         }
         Ok(Self {
             access_token,
+            received: now,
             refresh_token: present(&body.refresh_token).map(Secret::from),
             #[cfg(feature = "auth0")]
             recovery_code: present(&body.recovery_code).map(Secret::from),

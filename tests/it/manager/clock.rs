@@ -56,6 +56,19 @@ async fn after_a_sleep_the_wall_clock_decides() {
     assert!(asleep.elapsed() < HOUR);
 }
 
+/// G15 — token: 1
+#[tokio::test]
+async fn credentials_that_are_saved_late_are_as_old_as_they_are() {
+    let kept = logged_in().await;
+    let login = kept.log_in("jane@example.com").await;
+    kept.clock.advance(HOUR - seconds(30));
+    kept.session.save(&login).await.unwrap();
+    let before = kept.asked();
+    let renewed = kept.session.credentials().await.unwrap();
+    assert_ne!(renewed.access_token(), login.access_token());
+    assert_eq!(kept.asked(), before + 1);
+}
+
 /// G17 — token: 1
 #[tokio::test]
 async fn a_min_ttl_beyond_the_life_of_tokens_is_an_error_that_costs_one_request_in_such_a_life() {
