@@ -172,7 +172,8 @@ impl CredentialsManager {
     }
 
     /// The credentials that are kept, if they can still be used or renewed, and were asked for the scope and the audience of
-    /// this login; else a person logs in, and what that gives is stored. However many call it, one browser opens.
+    /// this login; else a person logs in, and what that gives is stored. However many call it, one browser opens. Where a call
+    /// ended in `LoginRequired`, a login is needed, whatever the expiry of the token says.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials) and [`WebAuth::start`].
@@ -204,6 +205,14 @@ impl CredentialsManager {
     /// None when only a login helps.
     #[cfg(feature = "loopback")]
     async fn sufficient(&self) -> Result<Option<Credentials>> {
+        // A token that has not ended may be refused all the same, so that it does not do when there is no way to another one.
+        if let Some(lost) = self.kept.session.lost() {
+            match self.kept.load().await {
+                Ok(known) if known.content.generation != lost => {}
+                Err(error) if !error.is_login_required() => return Err(error),
+                _ => return Ok(None),
+            }
+        }
         match self.credentials().await {
             Ok(credentials) => Ok(Some(credentials).filter(|credentials| self.auth.is_satisfied_by(credentials))),
             Err(error) if error.is_login_required() => Ok(None),

@@ -41,7 +41,7 @@ impl Renewal {
             }
         } else if let Some(known) = known
             && error.is_login_required()
-            && self.kept.session.is_news(known.content.generation)
+            && self.kept.session.lose(known.content.generation)
         {
             self.kept.settings.tell_lost(&error);
         }

@@ -24,8 +24,8 @@ pub(crate) struct Session {
     #[cfg(feature = "loopback")]
     pub(crate) login: AsyncMutex<()>,
     flights: Mutex<HashMap<Errand, Weak<SingleFlight<Credentials>>>>,
-    /// The generation whose loss the program has been told.
-    told_lost: AtomicU64,
+    /// The generation with which no other token can be had, as the program has been told; 0 for none.
+    lost: AtomicU64,
     last_used: AtomicI64,
 }
 
@@ -93,7 +93,7 @@ impl Session {
             #[cfg(feature = "loopback")]
             login: AsyncMutex::default(),
             flights: Mutex::default(),
-            told_lost: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             last_used: AtomicI64::new(0),
         }
     }
@@ -181,9 +181,14 @@ impl Session {
         flight
     }
 
-    /// Whether the program has yet to be told that this generation is lost. True once.
-    pub(crate) fn is_news(&self, lost: u64) -> bool {
-        self.told_lost.swap(lost, Ordering::Relaxed) != lost
+    /// Only a login helps this generation. `true` when that is news.
+    pub(crate) fn lose(&self, generation: u64) -> bool {
+        self.lost.swap(generation, Ordering::Relaxed) != generation
+    }
+
+    #[cfg(feature = "loopback")]
+    pub(crate) fn lost(&self) -> Option<u64> {
+        Some(self.lost.load(Ordering::Relaxed)).filter(|generation| *generation != 0)
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {

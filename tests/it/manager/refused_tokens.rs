@@ -1,10 +1,10 @@
 //! Refresh tokens that the provider refuses, and those that it does not replace.
 
-use hallpass::ErrorKind;
 use hallpass::store::Memory;
-use hallpass::testing::{Endpoint, Fault};
+use hallpass::testing::{Api, Endpoint, Fault};
+use hallpass::{AuthorizedClient, ErrorKind};
 
-use super::{HOUR, logged_in, logged_in_to, seconds, user_of};
+use super::{HOUR, Kept, logged_in, logged_in_to, seconds, user_of};
 
 /// G7 — token: 1
 #[tokio::test]
@@ -86,4 +86,40 @@ async fn a_refresh_token_that_is_not_replaced_is_kept() {
         assert_eq!(kept.sibling().credentials().await.unwrap().refresh_token(), first.refresh_token());
     }
     assert_eq!(kept.asked(), before + 3);
+}
+
+/// F11, G7 — token: 1, refused; authorize: 1
+#[tokio::test]
+async fn a_session_that_cannot_be_renewed_is_logged_in_anew_though_its_token_has_not_ended() {
+    let Kept { provider, session, .. } = logged_in().await;
+    let api = Api::start(&provider, "https://api.acme.com").await;
+    let client = AuthorizedClient::new(session.clone()).unwrap().base_url(api.url()).unwrap();
+    let old = session.credentials().await.unwrap();
+    api.refuse(old.access_token().expose());
+    provider.revoke_everything();
+    let before = provider.count(Endpoint::Token);
+    assert!(client.get("messages").send().await.unwrap_err().is_login_required());
+    assert_eq!(provider.count(Endpoint::Token), before + 1);
+
+    let logins = provider.count(Endpoint::Authorize);
+    let new = session.login_if_needed().await.unwrap();
+    assert_ne!(new.access_token(), old.access_token());
+    assert_eq!(provider.count(Endpoint::Authorize), logins + 1);
+    assert_eq!(client.get("messages").send().await.unwrap().status(), 200);
+    session.login_if_needed().await.unwrap();
+    assert_eq!(provider.count(Endpoint::Authorize), logins + 1, "the new one is good");
+}
+
+/// G7 — authorize: 0
+#[tokio::test]
+async fn a_session_that_a_sibling_has_logged_in_anew_needs_no_other_login() {
+    let kept = logged_in().await;
+    let sibling = kept.sibling();
+    kept.provider.revoke_everything();
+    assert!(kept.session.renew().await.unwrap_err().is_login_required());
+    let new = kept.log_in("jane@example.com").await;
+    sibling.save(&new).await.unwrap();
+    let logins = kept.provider.count(Endpoint::Authorize);
+    assert_eq!(kept.session.login_if_needed().await.unwrap().access_token(), new.access_token());
+    assert_eq!(kept.provider.count(Endpoint::Authorize), logins);
 }
