@@ -113,10 +113,12 @@ fn busy_port() -> (TcpListener, u16) {
     (socket, port)
 }
 
-/// Below the range that systems take ephemeral ports from: no other test, and no connection, takes it meanwhile.
+/// Below the range that systems take ephemeral ports from: no other test, and no connection, takes it meanwhile. Another run
+/// of the tests begins elsewhere.
 pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(23_000);
-    let next = || NEXT.fetch_add(1, Ordering::Relaxed);
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 120).unwrap() * 100;
+    let next = || first + TAKEN.fetch_add(1, Ordering::Relaxed);
     std::iter::repeat_with(next).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 

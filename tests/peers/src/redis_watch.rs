@@ -17,6 +17,7 @@ impl RedisServer {
     /// # Panics
     /// When it is not there, or takes nothing but TLS.
     pub async fn watch(&self) -> RedisWatch {
+        self.until_no_lease_is_held().await;
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await.expect("Redis is there");
         stream.write_all(format!("AUTH {PASSWORD}\r\nMONITOR\r\n").as_bytes()).await.expect("Redis is there");
         let mut watch = RedisWatch { heard: BufReader::new(stream).lines(), marker: self.connection().await };
@@ -25,6 +26,23 @@ impl RedisServer {
         }
         watch.commands().await;
         watch
+    }
+
+    /// Whoever has renewed lets go of the lease when its caller has the credentials already.
+    async fn until_no_lease_is_held(&self) {
+        let mut connection = self.connection().await;
+        let released = async {
+            while !redis::cmd("KEYS")
+                .arg("*:lease")
+                .query_async::<Vec<String>>(&mut connection)
+                .await
+                .expect("Redis is there")
+                .is_empty()
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, released).await.expect("the lease is let go of");
     }
 }
 
