@@ -1,7 +1,8 @@
 //! What a cached token costs: the manager's against the least that any such thing takes, in interleaved rounds.
 //!
 //! `cargo bench --bench cached_token` prints nanoseconds for each call, and ratios of the same run: only those are worth
-//! comparing. The floor is the clone of a ready header value under an RwLock, with a look at the system's clock.
+//! comparing. The floors are the clone of a ready header value and a look at the system's clock: under an RwLock, which is the
+//! least for one thread, and under an ArcSwap, which is the least for many.
 #![expect(clippy::print_stdout, reason = "a benchmark shows what it measures")]
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "it is a test of speed, and the floor reads the clock itself")]
 
@@ -9,6 +10,7 @@ use std::hint::black_box;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwapOption;
 use hallpass::store::Memory;
 use hallpass::testing::{TestBrowser, TestProvider};
 use hallpass::{CredentialsManager, TokenSource, WebAuth};
@@ -16,36 +18,63 @@ use reqwest::header::HeaderValue;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-/// The least: one buffer behind a lock, and when it ends.
-struct Floor(RwLock<Option<Arc<(HeaderValue, i64)>>>);
+/// One buffer, and when it ends.
+type Held = (HeaderValue, i64);
 
-impl Floor {
+struct UnderRwLock(RwLock<Option<Arc<Held>>>);
+
+struct UnderArcSwap(ArcSwapOption<Held>);
+
+impl UnderRwLock {
     fn cached(&self) -> Option<HeaderValue> {
-        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let now = now();
         let held = self.0.read().unwrap();
         held.as_deref().filter(|(_, due)| now < *due).map(|(header, _)| header.clone())
     }
+}
+
+impl UnderArcSwap {
+    fn cached(&self) -> Option<HeaderValue> {
+        let now = now();
+        let held = self.0.load();
+        held.as_deref().filter(|(_, due)| now < *due).map(|(header, _)| header.clone())
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let manager = runtime.block_on(logged_in());
     let header = manager.cached().unwrap().header_value().clone();
-    let floor = Floor(RwLock::new(Some(Arc::new((header, i64::MAX)))));
-    let (manager, floor) = (Arc::new(manager), Arc::new(floor));
+    let held = Arc::new((header, i64::MAX));
+    let rw_lock = Arc::new(UnderRwLock(RwLock::new(Some(Arc::clone(&held)))));
+    let (arc_swap, manager) = (Arc::new(UnderArcSwap(ArcSwapOption::new(Some(held)))), Arc::new(manager));
 
-    println!("one thread:");
-    compare(|| one_thread(|| floor.cached()), || one_thread(|| manager.cached()));
-    println!("64 tasks on 2 threads:");
-    let of_floor = || {
-        let floor = Arc::clone(&floor);
-        many_tasks(&runtime, move || floor.cached())
-    };
+    let of_manager = || one_thread(|| manager.cached());
+    println!("one thread, against an RwLock:");
+    compare(|| one_thread(|| rw_lock.cached()), of_manager);
+    println!("one thread, against an ArcSwap:");
+    compare(|| one_thread(|| arc_swap.cached()), of_manager);
+
     let of_manager = || {
         let manager = Arc::clone(&manager);
         many_tasks(&runtime, move || manager.cached())
     };
-    compare(of_floor, of_manager);
+    println!("64 tasks on 2 threads, against an RwLock:");
+    let of_rw_lock = || {
+        let rw_lock = Arc::clone(&rw_lock);
+        many_tasks(&runtime, move || rw_lock.cached())
+    };
+    compare(of_rw_lock, of_manager);
+    println!("64 tasks on 2 threads, against an ArcSwap:");
+    let of_arc_swap = || {
+        let arc_swap = Arc::clone(&arc_swap);
+        many_tasks(&runtime, move || arc_swap.cached())
+    };
+    compare(of_arc_swap, of_manager);
 }
 
 async fn logged_in() -> CredentialsManager {

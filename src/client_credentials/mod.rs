@@ -7,9 +7,11 @@ mod stored;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
@@ -58,7 +60,7 @@ type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 
 /// What this process has of one token.
 struct Held {
-    token: RwLock<Option<ServiceToken>>,
+    token: ArcSwapOption<ServiceToken>,
     flight: SingleFlight<AccessToken>,
     /// When the provider last failed to give one, in milliseconds since 1970.
     failed: AtomicI64,
@@ -236,7 +238,7 @@ impl ClientCredentials {
 impl TokenSource for ClientCredentials {
     fn cached(&self) -> Option<AccessToken> {
         let now = self.application.time().now();
-        let held = self.held.token.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.token.load();
         held.as_ref().filter(|held| held.is_fresh(now)).map(|held| held.token.clone())
     }
 
@@ -247,7 +249,7 @@ impl TokenSource for ClientCredentials {
 
 impl Held {
     fn new() -> Self {
-        Self { token: RwLock::new(None), flight: SingleFlight::new(), failed: AtomicI64::new(i64::MIN) }
+        Self { token: ArcSwapOption::empty(), flight: SingleFlight::new(), failed: AtomicI64::new(i64::MIN) }
     }
 
     /// Then there is no hurry to ask again: the old token still serves.
@@ -256,11 +258,11 @@ impl Held {
     }
 
     fn token(&self) -> Option<ServiceToken> {
-        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.token.load().as_deref().cloned()
     }
 
     fn keep(&self, token: ServiceToken) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        self.token.store(Some(Arc::new(token)));
     }
 }
 

@@ -1,8 +1,8 @@
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 #[cfg(feature = "loopback")]
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -18,21 +18,18 @@ use crate::store::RecordKey;
 /// One session as this process knows it. Everybody who uses it shares this.
 pub(crate) struct Session {
     pub(crate) key: RecordKey,
-    memory: RwLock<Memory>,
+    /// Read on every call, and changed only together with `moment`.
+    known: ArcSwapOption<Known>,
+    moment: Mutex<Moment>,
     pub(crate) spent: SpentToken,
     /// Held by whoever shows a login, so that one browser opens however many find that it is needed.
     #[cfg(feature = "loopback")]
     pub(crate) login: AsyncMutex<()>,
-    flights: Mutex<HashMap<Errand, Weak<SingleFlight<Credentials>>>>,
+    /// Few, and mostly none.
+    flights: Mutex<Vec<(Errand, Weak<SingleFlight<Credentials>>)>>,
     /// The generation with which no other token can be had, as the program has been told; 0 for none.
     lost: AtomicU64,
     last_used: AtomicI64,
-}
-
-#[derive(Default)]
-struct Memory {
-    known: Option<Arc<Known>>,
-    moment: Moment,
 }
 
 /// How often this process has changed the record, and what it knows of it. Taken before the store is asked: whoever comes
@@ -60,13 +57,13 @@ pub(crate) enum Unsaved {
 }
 
 /// What a run is for: those who want the same share it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Errand {
     wanted: Wanted,
     purpose: Shared,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Shared {
     Valid,
     /// The refused token's hash.
@@ -88,7 +85,8 @@ impl Session {
     pub(crate) fn new(key: RecordKey) -> Self {
         Self {
             key,
-            memory: RwLock::default(),
+            known: ArcSwapOption::empty(),
+            moment: Mutex::default(),
             spent: SpentToken::default(),
             #[cfg(feature = "loopback")]
             login: AsyncMutex::default(),
@@ -98,31 +96,31 @@ impl Session {
         }
     }
 
-    /// The login's access token, if it is good for now. No allocation, and no lock beyond this call.
+    /// The login's access token, if it is good for now. No allocation, and no lock.
     pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<AccessToken> {
-        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        let known = memory.known.as_deref()?;
+        let known = self.known.load();
+        let known = known.as_deref()?;
         let login = &known.content.login;
         (login.term.is_fresh(min_ttl, now) && known.unsaved.is_none()).then(|| login.credentials.access_token().clone())
     }
 
     pub(crate) fn known(&self) -> Option<Arc<Known>> {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner).known.clone()
+        self.known.load_full()
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner).moment
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the store held. The generation that is known already stays as it is, with its jitter.
     pub(crate) fn read(&self, content: Content, since: Moment) -> Arc<Known> {
-        self.change(|memory| match &memory.known {
-            Some(known) if known.content.generation == content.generation && known.unsaved.is_none() => Arc::clone(known),
+        self.change(|moment| match self.known() {
+            Some(known) if known.content.generation == content.generation && known.unsaved.is_none() => known,
             _ => {
                 let known = Arc::new(Known { content, unsaved: None });
-                if memory.moment == since {
-                    memory.known = Some(Arc::clone(&known));
-                    memory.moment.reads += 1;
+                if *moment == since {
+                    self.known.store(Some(Arc::clone(&known)));
+                    moment.reads += 1;
                 }
                 known
             }
@@ -131,53 +129,54 @@ impl Session {
 
     /// The store held nothing.
     pub(crate) fn found_nothing(&self, since: Moment) {
-        self.change(|memory| {
-            if memory.moment == since {
-                memory.known = None;
+        self.change(|moment| {
+            if *moment == since {
+                self.known.store(None);
             }
         });
     }
 
     /// What this process has stored. If others have written meanwhile, the store alone knows who was last.
     pub(crate) fn wrote(&self, content: Content, since: Moment) {
-        self.change(|memory| {
-            let alone = memory.moment.writes == since.writes;
-            memory.known = alone.then(|| Arc::new(Known { content, unsaved: None }));
-            memory.moment.writes += 1;
+        self.change(|moment| {
+            let alone = moment.writes == since.writes;
+            self.known.store(alone.then(|| Arc::new(Known { content, unsaved: None })));
+            moment.writes += 1;
         });
     }
 
     /// What the store would not take. If others have written meanwhile, theirs stands.
     pub(crate) fn could_not_write(&self, content: Content, unsaved: Unsaved, since: Moment) {
-        self.change(|memory| {
-            if memory.moment.writes == since.writes {
-                memory.known = Some(Arc::new(Known { content, unsaved: Some(unsaved) }));
-                memory.moment.writes += 1;
+        self.change(|moment| {
+            if moment.writes == since.writes {
+                self.known.store(Some(Arc::new(Known { content, unsaved: Some(unsaved) })));
+                moment.writes += 1;
             }
         });
     }
 
     /// The session is over, whatever is on its way.
     pub(crate) fn forget(&self) {
-        self.change(|memory| {
-            memory.known = None;
-            memory.moment.writes += 1;
+        self.change(|moment| {
+            self.known.store(None);
+            moment.writes += 1;
         });
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
-        change(&mut self.memory.write().unwrap_or_else(PoisonError::into_inner))
+    /// One at a time.
+    fn change<T>(&self, change: impl FnOnce(&mut Moment) -> T) -> T {
+        change(&mut self.moment.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One run for each errand, however many are on it. It is kept as long as somebody holds it.
     pub(crate) fn flight(&self, errand: Errand) -> Arc<SingleFlight<Credentials>> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&errand).and_then(Weak::upgrade) {
+        if let Some(flight) = flights.iter().find(|(known, _)| *known == errand).and_then(|(_, flight)| flight.upgrade()) {
             return flight;
         }
-        flights.retain(|_, flight| flight.strong_count() > 0);
+        flights.retain(|(_, flight)| flight.strong_count() > 0);
         let flight = Arc::new(SingleFlight::new());
-        flights.insert(errand, Arc::downgrade(&flight));
+        flights.push((errand, Arc::downgrade(&flight)));
         flight
     }
 
