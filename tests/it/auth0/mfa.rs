@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hallpass::auth0::{Auth0, Factor, Mfa};
 use hallpass::testing::{Endpoint, Fault, TestClock, TestProvider, TestUser};
@@ -111,6 +111,20 @@ async fn a_person_answers_on_their_telephone() {
     let refused = mfa.wait_for_approval(&challenge).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Cancelled);
     assert!(refused.is_multifactor_code_invalid());
+}
+
+/// H1 — token: 3
+#[tokio::test]
+async fn who_is_told_to_slow_down_asks_five_seconds_later() {
+    let (provider, auth0) = jane(TestUser::new(JANE).push()).await;
+    let mfa = first_factor(&auth0).await;
+    let challenge = mfa.challenge_any().await.unwrap();
+    provider.next(Endpoint::Token, Fault::error(400, "slow_down", "You are polling faster than allowed"));
+    provider.approve_push(JANE);
+    let began = Instant::now();
+    mfa.wait_for_approval(&challenge).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(provider.count(Endpoint::Token), 3);
 }
 
 #[tokio::test]
