@@ -5,7 +5,7 @@
 //   PORT            default: a free one
 //   TLS_CERT,TLS_KEY,TLS_CA   PEM files: serve https; a second port, which the metadata names, asks for a client certificate
 //   TLS_CLIENT_CERT PEM file: the certificate of client "m2m-self-signed"
-//   CLIENT_JWKS     JSON file: the public keys of client "m2m-pkjwt"
+//   CLIENT_JWKS     JSON file: the public keys of clients "m2m-pkjwt", "native-signed" and "bank-app" (FAPI 2.0)
 //   DPOP_NONCE=1    every DPoP proof must carry a server nonce (else only client "native-nonce" must)
 //   STRICT_RESOURCE=1  at the token endpoint `resource` must be repeated to get a JWT for it
 //                   (default: Auth0-like, the audience granted at /auth is used)
@@ -68,6 +68,7 @@ if (env.WEB_APP) {
   clients.push({ client_id: 'web-app', client_secret: 'web-app-secret', redirect_uris: [`${env.WEB_APP}callback`], post_logout_redirect_uris: [env.WEB_APP], response_types: ['code'], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post' });
 }
 if (clientJwks) clients.push({ client_id: 'native-signed', ...NATIVE, require_signed_request_object: true, jwks: clientJwks });
+if (clientJwks) clients.push({ client_id: 'bank-app', ...NATIVE, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks, id_token_signed_response_alg: 'ES256', require_pushed_authorization_requests: true, dpop_bound_access_tokens: true, authorization_details_types: ['payment'] });
 if (clientJwks) clients.push({ client_id: 'm2m-pkjwt', ...M2M, token_endpoint_auth_method: 'private_key_jwt', jwks: clientJwks });
 if (tls) {
   const own = new crypto.X509Certificate(fs.readFileSync(env.TLS_CLIENT_CERT));
@@ -130,6 +131,16 @@ const provider = new Provider(ISSUER, {
     jwtResponseModes: { enabled: true },
     jwtUserinfo: { enabled: true },
     requestObjects: { enabled: true },
+    fapi: { enabled: true, profile: (ctx, client) => (client?.clientId === 'bank-app' ? '2.0' : undefined) },
+    richAuthorizationRequests: {
+      enabled: true,
+      types: { payment: { validate: (ctx, detail) => {
+        if (typeof detail.amount !== 'string') throw new errors.InvalidAuthorizationDetails('a payment has an amount');
+      } } },
+      authorizationDetailsForGrantSource: (ctx) => JSON.parse(ctx.oidc.params.authorization_details),
+      authorizationDetailsForAccessToken: (ctx, token, source) => source.rar,
+      authorizationDetailsForIntrospection: (ctx, token) => token.rar,
+    },
     dPoP: {
       enabled: true,
       nonceSecret: crypto.randomBytes(32),

@@ -1,4 +1,8 @@
+use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hallpass::client_auth::PrivateKey;
 
 use crate::authority::{Authority, Certificate};
 use crate::process::Process;
@@ -22,6 +26,21 @@ impl OidcProvider {
         command.args(["--no-deprecation", "server.mjs"]).envs(settings.iter().copied());
         let (process, issuer) = Process::start("oidc-provider", &mut command, "ready ");
         Self { issuer, _process: process }
+    }
+
+    /// With these keys for the clients that sign.
+    ///
+    /// # Panics
+    /// When the keys cannot be handed over in a file.
+    pub fn knowing<'k>(keys: impl IntoIterator<Item = &'k PrivateKey>) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let keys = keys.into_iter().map(|key| key.public_jwk().to_string()).collect::<Vec<_>>().join(",");
+        let name = format!("hallpass-keys-{}-{}.json", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, format!(r#"{{"keys":[{keys}]}}"#)).expect("the keys are written");
+        let provider = Self::with(&[("CLIENT_JWKS", path.to_str().expect("the folder's name is text"))]);
+        fs::remove_file(path).expect("the file is there");
+        provider
     }
 
     /// On https, with a certificate of this authority. It asks for a client's certificate only at the addresses for mutual TLS

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use hallpass::client_auth::PrivateKey;
-use hallpass::{Application, ErrorKind, WebAuth};
+use hallpass::{Application, ClientAuth, ErrorKind, Secret, TokenType, WebAuth};
 use hallpass_peers::{OidcProvider, Person};
+use serde_json::{Value, json};
 
-use crate::browser_login::log_in;
+use crate::browser_login::{claims, log_in, log_in_at};
 
 /// H7
 #[tokio::test]
@@ -44,10 +45,7 @@ async fn the_answer_comes_by_a_form_or_signed_or_both() {
 async fn a_signed_request_begins_a_login_pushed_or_not() {
     for algorithm in ["ES256", "PS256", "EdDSA"] {
         let key = PrivateKey::generate(algorithm).unwrap().kid("one");
-        let keys = std::env::temp_dir().join(format!("hallpass-signed-{algorithm}-{}.json", std::process::id()));
-        std::fs::write(&keys, format!("{{\"keys\":[{}]}}", key.public_jwk())).unwrap();
-        let provider = OidcProvider::with(&[("CLIENT_JWKS", keys.to_str().unwrap())]);
-        std::fs::remove_file(keys).unwrap();
+        let provider = OidcProvider::knowing([&key]);
         let login = WebAuth::new(provider.issuer(), "native-signed").redirect_uri("http://127.0.0.1/callback");
         login.clone().signed(key.clone()).pushed().begin().await.unwrap();
         let other = PrivateKey::generate(algorithm).unwrap().kid("one");
@@ -61,6 +59,49 @@ async fn a_signed_request_begins_a_login_pushed_or_not() {
             assert!(credentials.id_token().unwrap().auth_time().is_some(), "max_age was read in the request object");
         }
     }
+}
+
+/// H7, H9: FAPI 2.0, as the provider enforces it, and what a payment is for (RFC 9396).
+#[tokio::test]
+async fn a_bank_gets_all_that_its_profile_wants() {
+    let key = PrivateKey::generate("ES256").unwrap().kid("one");
+    let (provider, person) = (OidcProvider::knowing([&key]), Person::sits_down().await);
+    let application = Application::new(provider.issuer(), "bank-app").client_auth(ClientAuth::private_key_jwt(key));
+    let payment = json!([{ "type": "payment", "amount": "12.50", "currency": "EUR" }]);
+    let ask = |login: WebAuth| {
+        let login = login.scope("openid offline_access read:things").resource("https://api.example.com");
+        login.prompt("consent").dpop_per_login().fapi2().authorization_details(&payment)
+    };
+    let credentials = log_in_at(&application, &person, ask).await;
+    assert_eq!(credentials.token_type(), TokenType::DPoP);
+    assert_eq!(json!(credentials.authorization_details::<Value>().unwrap()), payment);
+    let token = claims(&Secret::new(credentials.access_token().expose()));
+    assert_eq!(token["authorization_details"], payment);
+    assert!(token["cnf"]["jkt"].is_string(), "{token}");
+    let renewed = application.renew_credentials(&credentials).await.unwrap();
+    assert_eq!(json!(renewed.authorization_details::<Value>().unwrap()), payment);
+
+    let login = application.web_auth().ephemeral_port().browser(person.browser());
+    let refused = login.clone().dpop_per_login().pushed().signed_response().authorization_details(json!([{ "type": "payment" }]));
+    let error = refused.start().await.unwrap_err();
+    assert_eq!(error.server_error().unwrap().code(), "invalid_authorization_details", "{error}");
+    let error = login.fapi2().start().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Configuration && error.to_string().contains("bound to a key"), "{error}");
+}
+
+/// RFC 8707
+#[tokio::test]
+async fn a_resource_decides_what_the_access_token_is_for() {
+    let (provider, person) = (OidcProvider::with(&[("STRICT_RESOURCE", "1")]), Person::sits_down().await);
+    let ask = |login: WebAuth| login.scope("openid read:things").resource("https://api.example.com");
+    let credentials = log_in(&provider, &person, "native", ask).await;
+    assert!(credentials.has_scope("read:things"));
+    let token = claims(&Secret::new(credentials.access_token().expose()));
+    assert_eq!((&token["aud"], &token["scope"]), (&json!("https://api.example.com"), &json!("read:things")));
+
+    let login = WebAuth::new(provider.issuer(), "native").ephemeral_port().browser(person.browser());
+    let error = login.resource("https://unknown.example.com").start().await.unwrap_err();
+    assert_eq!(error.server_error().unwrap().code(), "invalid_target");
 }
 
 #[tokio::test]

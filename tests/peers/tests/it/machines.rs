@@ -59,9 +59,7 @@ async fn a_private_key_of_each_kind_signs_for_a_service() {
         made("genpkey -algorithm ed25519").kid("Ed25519 in PKCS#8"),
         PrivateKey::generate("ES256").unwrap().kid("made here"),
     ];
-    let jwks = keys.iter().map(|key| key.public_jwk().to_string()).collect::<Vec<_>>().join(",");
-    let jwks = authority.write("jwks.json", &format!(r#"{{"keys":[{jwks}]}}"#));
-    let provider = OidcProvider::with(&[("CLIENT_JWKS", jwks.to_str().unwrap())]);
+    let provider = OidcProvider::knowing(&keys);
     for key in keys {
         let service = service(&provider, "m2m-pkjwt", ClientAuth::private_key_jwt(key.clone()));
         is_for(&token(&service).await.unwrap(), "m2m-pkjwt");

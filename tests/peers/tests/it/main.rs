@@ -6,6 +6,7 @@ mod bound_tokens;
 mod browser_login;
 mod browser_logout;
 mod callback_pages;
+mod device_login;
 mod expiries;
 mod keychain;
 mod lying_provider;
