@@ -9,6 +9,7 @@ use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Claims, IdToken};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::token_source::TokenSource;
 
@@ -35,7 +36,7 @@ pub(crate) struct Parts {
     /// As JSON.
     pub(crate) authorization_details: Option<Box<str>>,
     /// The API that the access token was asked for.
-    pub(crate) requested_audience: Option<Arc<str>>,
+    pub(crate) requested_api: Option<RequestedApi>,
 }
 
 impl Credentials {

@@ -22,6 +22,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Metadata, Organization};
+use crate::requested_api::RequestedApi;
 use crate::token::{self, Asked, TokenResponse};
 
 /// Auth0's own calls for an application, and what the logins among them ask for.
@@ -137,7 +138,8 @@ impl Auth0 {
 
     async fn accept(&self, metadata: &Metadata, response: TokenResponse) -> Result<Credentials> {
         let flow = Flow::Login { nonce: None, code: None, demands: &self.demands };
-        let asked = Asked { scope: &self.scope, audience: self.audience.as_ref(), flow, hidden: &[] };
+        let api = self.audience.clone().map(RequestedApi::Audience);
+        let asked = Asked { scope: &self.scope, api: api.as_ref(), flow, hidden: &[] };
         token::accept(&self.application, metadata, response, asked).await
     }
 }

@@ -192,7 +192,7 @@ impl CibaAuth {
         let Body { auth_req_id, expires_in, interval: pause } = read(&reply)?;
         let grant = AwaitedGrant {
             scope: Arc::clone(&self.scope),
-            audience: self.parameters.audience(),
+            api: self.parameters.api(),
             demands: self.demands.clone(),
             grant_type: "urn:openid:params:grant-type:ciba",
             code: ("auth_req_id", Secret::from(&*auth_req_id)),

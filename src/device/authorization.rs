@@ -7,6 +7,7 @@ use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::provider::{Demands, Organization};
+use crate::requested_api::RequestedApi;
 use crate::token::AwaitedGrant;
 
 /// What a login on another device asks for.
@@ -33,7 +34,7 @@ use crate::token::AwaitedGrant;
 pub struct DeviceAuth {
     application: Application,
     scope: Arc<str>,
-    audience: Option<Arc<str>>,
+    api: Option<RequestedApi>,
     demands: Demands,
     /// A name stands there once.
     others: Vec<(String, String)>,
@@ -47,7 +48,7 @@ impl Application {
         DeviceAuth {
             application: self.clone(),
             scope: Arc::from("openid profile email"),
-            audience: None,
+            api: None,
             demands: Demands::default(),
             others: Vec::new(),
             refusal: None,
@@ -85,8 +86,10 @@ impl DeviceAuth {
             self.refusal.get_or_insert_with(|| Error::configuration(message));
             return self;
         }
-        if matches!(&*name, "audience" | "resource") {
-            self.audience = Some(value.as_str().into());
+        match &*name {
+            "audience" => self.api = Some(RequestedApi::Audience(value.as_str().into())),
+            "resource" => self.api = Some(RequestedApi::Resources(value.as_str().into())),
+            _ => {}
         }
         self.others.retain(|known| known.0 != name);
         self.others.push((name, value));
@@ -111,7 +114,7 @@ impl DeviceAuth {
         let grant = AwaitedGrant {
             metadata,
             scope: Arc::clone(&self.scope),
-            audience: self.audience.clone(),
+            api: self.api.clone(),
             demands: self.demands.clone(),
             grant_type: "urn:ietf:params:oauth:grant-type:device_code",
             code: ("device_code", answer.device_code.clone()),

@@ -12,6 +12,7 @@ use crate::json::{self, Text};
 use crate::manager::content::{Content, Granted, Other, Wanted};
 use crate::manager::spent::AnswerLost;
 use crate::provider::IdToken;
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::store::{Record, RecordKey};
 
@@ -63,6 +64,8 @@ struct StoredToken<'a> {
     requested_scope: Text<'a>,
     #[serde(borrow)]
     requested_audience: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    requested_resources: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     authorization_details: Option<Text<'a>>,
 }
@@ -150,7 +153,7 @@ impl Content {
 impl<'a> StoredToken<'a> {
     fn of(granted: &'a Granted, keys: &[&DpopKey]) -> Self {
         let parts = granted.credentials.parts();
-        let own = parts.access_token.dpop_key();
+        let (own, requested_api) = (parts.access_token.dpop_key(), parts.requested_api.as_ref());
         Self {
             access_token: text(parts.access_token.expose()),
             dpop_key: own.and_then(|own| keys.iter().position(|key| *key == own)),
@@ -159,7 +162,8 @@ impl<'a> StoredToken<'a> {
             renewed: granted.is_renewed,
             scope: parts.scope.as_deref().map(text),
             requested_scope: text(&parts.requested_scope),
-            requested_audience: parts.requested_audience.as_deref().map(text),
+            requested_audience: requested_api.and_then(RequestedApi::audience).map(text),
+            requested_resources: requested_api.and_then(RequestedApi::resources).map(text),
             authorization_details: parts.authorization_details.as_deref().map(text),
         }
     }
@@ -194,7 +198,7 @@ impl Shared<'_> {
             // As requested is what none means, and takes no room.
             scope: token.scope.as_deref().filter(|scope| **scope != *token.requested_scope).map(Box::from),
             requested_scope: Arc::from(&*token.requested_scope),
-            requested_audience: token.requested_audience.as_deref().map(Arc::from),
+            requested_api: RequestedApi::from_kept(token.requested_audience.as_deref(), token.requested_resources.as_deref()),
             authorization_details: token.authorization_details.as_deref().map(Box::from),
         })
     }
@@ -228,7 +232,7 @@ mod tests {
             id_token_refusal: None,
             scope: None,
             requested_scope: "a \"quoted\" b".into(),
-            requested_audience: Some("https://api.acme.com".into()),
+            requested_api: Some(RequestedApi::Resources("https://api.acme.com https://other.acme.com".into())),
             authorization_details: Some(r#"[{"type":"payment"}]"#.into()),
         });
         let content = Content::of_login(credentials, received(), None);

@@ -183,7 +183,7 @@ impl Tenant {
 }
 
 /// All of them, as one text: an access token for several APIs names each.
-fn resources(parameters: &[(String, String)]) -> Option<String> {
+pub(super) fn resources(parameters: &[(String, String)]) -> Option<String> {
     let uris: Vec<_> = parameters.iter().filter(|(name, _)| name == "resource").map(|(_, uri)| uri.as_str()).collect();
     (!uris.is_empty()).then(|| uris.join(" "))
 }

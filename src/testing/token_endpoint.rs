@@ -3,7 +3,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
-use super::authorize::repeated;
+use super::authorize::{repeated, resources};
 use super::client::{Dpop, TestClient};
 use super::exchanges::FEDERATED;
 use super::grants::{Grant, Issued};
@@ -153,7 +153,7 @@ impl Tenant {
     /// Another audience and scope for the access token of a refresh. What was asked for comes back.
     fn narrow(&self, grant: &mut Grant, request: &SeenRequest) -> String {
         let filled = |name: &str| request.field(name).filter(|value| !value.is_empty());
-        let (audience, scope) = (filled("audience").or_else(|| filled("resource")), filled("scope"));
+        let (audience, scope) = (filled("audience").or_else(|| resources(&request.fields())), filled("scope"));
         let elsewhere = audience.is_some() && audience != grant.audience;
         let Some(asked) = scope else {
             grant.audience = audience.or_else(|| grant.audience.take());

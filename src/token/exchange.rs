@@ -78,7 +78,7 @@ impl Application {
             .with("refresh_token", refresh_token.expose())
             .with("audience", &format!("urn:{host}:session_transfer"));
         let reply = post(self, &metadata, form, &[]).await.map_err(renewal_failure)?;
-        let asked = Asked { scope: &"".into(), audience: None, flow: Flow::Refresh { previous: None }, hidden: &[] };
+        let asked = Asked { scope: &"".into(), api: None, flow: Flow::Refresh { previous: None }, hidden: &[] };
         IssuedToken::accept_in_place_of_refresh(self, &metadata, &reply, asked).await
     }
 }
@@ -157,8 +157,8 @@ impl TokenExchange {
         let application = self.0.application();
         let metadata = application.provider().metadata().await?;
         let reply = post(application, &metadata, self.0.form()?, &[]).await.map_err(|error| advised(error, "the subject token"))?;
-        let audience = self.0.audience_asked();
-        IssuedToken::accept(application, &metadata, &reply, self.0.asked(audience.as_ref())).await
+        let api = self.0.api_asked();
+        IssuedToken::accept(application, &metadata, &reply, self.0.asked(api.as_ref())).await
     }
 }
 

@@ -5,6 +5,7 @@ use crate::credentials::Credentials;
 use crate::error::Result;
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Organization};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::token::advice::advised;
 use crate::token::parameters::{Parameters, scopes};
@@ -132,8 +133,8 @@ impl Grant {
         let form = self.form()?;
         let answer =
             request(&self.application, &metadata, form, &[]).await.map_err(|error| advised(error, "what was handed in"))?;
-        let audience = self.parameters.audience();
-        accept(&self.application, &metadata, answer, self.asked(audience.as_ref())).await
+        let api = self.parameters.api();
+        accept(&self.application, &metadata, answer, self.asked(api.as_ref())).await
     }
 
     pub(super) fn application(&self) -> &Application {
@@ -145,14 +146,14 @@ impl Grant {
         Ok(if self.scope.is_empty() { form } else { form.with("scope", &self.scope) })
     }
 
-    pub(super) fn audience_asked(&self) -> Option<Arc<str>> {
-        self.parameters.audience()
+    pub(super) fn api_asked(&self) -> Option<RequestedApi> {
+        self.parameters.api()
     }
 
-    pub(super) fn asked<'a>(&'a self, audience: Option<&'a Arc<str>>) -> Asked<'a> {
+    pub(super) fn asked<'a>(&'a self, api: Option<&'a RequestedApi>) -> Asked<'a> {
         // Nobody went through a redirect, so there is no nonce.
         let flow = Flow::Login { nonce: None, code: None, demands: &self.demands };
-        Asked { scope: &self.scope, audience, flow, hidden: &[] }
+        Asked { scope: &self.scope, api, flow, hidden: &[] }
     }
 
     /// For a builder whose parameters have names of their own.

@@ -30,6 +30,7 @@ use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Expected, Flow, IdToken, Metadata, Purpose};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::transport::Reply;
 
@@ -37,7 +38,7 @@ use crate::transport::Reply;
 pub(crate) struct Asked<'a> {
     pub(crate) scope: &'a Arc<str>,
     /// The API that the access token is to be for.
-    pub(crate) audience: Option<&'a Arc<str>>,
+    pub(crate) api: Option<&'a RequestedApi>,
     pub(crate) flow: Flow<'a>,
     /// What the request does not hold, and no error may repeat all the same.
     pub(crate) hidden: &'a [&'a str],
@@ -52,8 +53,11 @@ pub(crate) async fn redeem_code(
     code_verifier: &str,
     asked: Asked<'_>,
 ) -> Result<Credentials> {
-    let form =
+    let mut form =
         Form::new("authorization_code").with("code", code).with("redirect_uri", redirect_uri).with("code_verifier", code_verifier);
+    if let Some(api) = asked.api {
+        api.repeat_in(&mut form);
+    }
     let response = request(application, metadata, form, asked.hidden).await?;
     accept(application, metadata, response, asked).await
 }
@@ -75,7 +79,7 @@ pub(crate) async fn accept(
             ));
         }
     };
-    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope), asked.audience.cloned()))
+    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope), asked.api.cloned()))
 }
 
 /// For grants that give an access token and nothing that is kept beyond it.
@@ -124,7 +128,7 @@ fn credentials(
     response: TokenResponse,
     id_token: Option<IdToken>,
     requested_scope: Arc<str>,
-    requested_audience: Option<Arc<str>>,
+    requested_api: Option<RequestedApi>,
 ) -> Credentials {
     Credentials::new(Parts {
         issuer: Arc::clone(&metadata.issuer),
@@ -137,7 +141,7 @@ fn credentials(
         scope: response.scope,
         authorization_details: response.authorization_details,
         requested_scope,
-        requested_audience,
+        requested_api,
     })
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::form::Form;
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 
 /// What a program wants said in a request beside what this crate says by itself. Any value may be a secret.
@@ -38,9 +39,8 @@ impl Parameters {
         self.given.iter().find(|known| known.0 == name).map(|(_, value)| value.expose())
     }
 
-    /// The API that a token is asked for.
-    pub(crate) fn audience(&self) -> Option<Arc<str>> {
-        self.get("audience").or_else(|| self.get("resource")).map(Arc::from)
+    pub(crate) fn api(&self) -> Option<RequestedApi> {
+        RequestedApi::from_kept(self.get("audience"), self.get("resource"))
     }
 
     pub(crate) fn written_to(&self, mut form: Form) -> Result<Form> {

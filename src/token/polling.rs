@@ -13,6 +13,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Metadata};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::spans::Span;
 use crate::token::{Asked, accept, request};
@@ -39,7 +40,7 @@ pub(crate) struct Polling {
 pub(crate) struct AwaitedGrant {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) scope: Arc<str>,
-    pub(crate) audience: Option<Arc<str>>,
+    pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
     pub(crate) grant_type: &'static str,
     /// The form's name for the code, and the code.
@@ -185,14 +186,17 @@ impl Polling {
 
 /// One poll (RFC 8628, section 3.4). Once there are tokens, the code is spent: what fails afterwards is no reason to poll again.
 async fn ask(application: Application, grant: Arc<AwaitedGrant>) -> Polled {
-    let AwaitedGrant { metadata, scope, audience, demands, grant_type, code, subject, .. } = &*grant;
-    let form = Form::new(grant_type).with(code.0, code.1.expose());
+    let AwaitedGrant { metadata, scope, api, demands, grant_type, code, subject, .. } = &*grant;
+    let mut form = Form::new(grant_type).with(code.0, code.1.expose());
+    if let Some(api) = api {
+        api.repeat_in(&mut form);
+    }
     let response = match request(&application, metadata, form, &[]).await {
         Ok(response) => response,
         Err(error) => return Polled::Refused(error),
     };
     let flow = Flow::Login { nonce: None, code: None, demands };
-    let asked = Asked { scope, audience: audience.as_ref(), flow, hidden: &[] };
+    let asked = Asked { scope, api: api.as_ref(), flow, hidden: &[] };
     let credentials = accept(&application, metadata, response, asked).await;
     Polled::Redeemed(credentials.and_then(|credentials| is_about(credentials, subject.as_deref())))
 }

@@ -5,6 +5,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Flow, IdToken, Metadata};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::spans::Span;
 use crate::token::{credentials, request, verify_id_token};
@@ -71,10 +72,19 @@ impl Application {
         // A refresh token may be bound to the key of its access token (RFC 9449, section 5).
         let application = self.bound_to(old.and_then(|old| old.access_token().dpop_key()));
         let mut form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
-        for (name, value) in [("audience", target.audience), ("scope", target.scope)] {
-            if let Some(value) = value {
-                form.push(name, value);
-            }
+        let granted = old.and_then(|old| old.parts().requested_api.as_ref());
+        let requested_api = match (target.audience, granted) {
+            (Some(name), Some(granted)) => Some(granted.another(name)),
+            (Some(name), None) => Some(RequestedApi::Audience(name.into())),
+            (None, granted) => granted.cloned(),
+        };
+        match &requested_api {
+            Some(api) if target.audience.is_some() => api.name_in(&mut form),
+            Some(api) => api.repeat_in(&mut form),
+            None => {}
+        }
+        if let Some(scope) = target.scope {
+            form.push("scope", scope);
         }
         let mut response = request(&application, &metadata, form, &[]).await.map_err(renewal_failure)?;
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
@@ -91,11 +101,7 @@ impl Application {
             (None, Some(old)) => Arc::clone(&old.parts().requested_scope),
             (None, None) => Arc::from(""),
         };
-        let requested_audience = match (target.audience, old) {
-            (Some(audience), _) => Some(Arc::from(audience)),
-            (None, old) => old.and_then(|old| old.parts().requested_audience.clone()),
-        };
-        let credentials = credentials(self, &metadata, response, previous, requested_scope, requested_audience);
+        let credentials = credentials(self, &metadata, response, previous, requested_scope, requested_api);
         Ok(Renewed { credentials, metadata, unverified })
     }
 

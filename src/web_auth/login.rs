@@ -107,10 +107,10 @@ impl WebAuth {
     /// Whether a login would ask for nothing that these do not grant.
     #[cfg(feature = "loopback")]
     pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
-        let Parts { requested_scope, requested_audience, .. } = credentials.parts();
+        let Parts { requested_scope, requested_api, .. } = credentials.parts();
         let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(requested_scope, scope);
         self.parameters.scope.split(' ').all(holds)
-            && self.parameters.audience.as_ref().is_none_or(|audience| requested_audience.as_ref() == Some(audience))
+            && self.parameters.api.as_ref().is_none_or(|api| requested_api.as_ref() == Some(api))
             && (!self.wants_dpop() || credentials.token_type() == TokenType::DPoP)
     }
 
@@ -131,7 +131,7 @@ impl WebAuth {
         let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
         let Delivered { url, url_life } = self.delivery.deliver(&self.application, metadata, &request).await?;
         let now = self.application.time().now();
-        let Parameters { scope, audience, demands, response_mode, .. } = parameters;
+        let Parameters { scope, api, demands, response_mode, .. } = parameters;
         Ok(PendingLogin {
             url,
             url_expires_at: url_life.map(|life| now.plus(life)),
@@ -139,7 +139,7 @@ impl WebAuth {
             client_id: Arc::clone(self.application.shared_client_id()),
             redirect_uri,
             scope: Arc::clone(scope),
-            audience: audience.clone(),
+            api: api.clone(),
             demands: demands.clone(),
             response_mode: *response_mode,
             expires_at: now.plus(self.timeout),
@@ -169,7 +169,7 @@ impl WebAuth {
         let (state, nonce) = (login.secrets.state(), login.secrets.nonce());
         let flow =
             Flow::Login { nonce: login.asks_for_identity().then_some(&*nonce), code: Some(code.expose()), demands: &login.demands };
-        let asked = Asked { scope: &login.scope, audience: login.audience.as_ref(), flow, hidden: &[&state, &nonce] };
+        let asked = Asked { scope: &login.scope, api: login.api.as_ref(), flow, hidden: &[&state, &nonce] };
         let code_verifier = login.secrets.code_verifier();
         token::redeem_code(&application, metadata, code.expose(), &login.redirect_uri, &code_verifier, asked).await
     }

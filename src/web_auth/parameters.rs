@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::provider::Demands;
+use crate::requested_api::RequestedApi;
 use crate::token::are_authorization_details;
 use crate::web_auth::response_mode::ResponseMode;
 
@@ -13,8 +14,8 @@ use crate::web_auth::response_mode::ResponseMode;
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
     pub(crate) scope: Arc<str>,
-    /// The API that the access token is to be for: `audience`, else each `resource`, separated by spaces.
-    pub(crate) audience: Option<Arc<str>>,
+    /// The API that the access token is to be for: `audience`, else each `resource`.
+    pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
     pub(crate) response_mode: ResponseMode,
     /// In the order in which they were set; a name stands there once, but for `resource`.
@@ -41,7 +42,7 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             scope: Arc::from("openid profile email"),
-            audience: None,
+            api: None,
             demands: Demands::default(),
             response_mode: ResponseMode::default(),
             others: Vec::new(),
@@ -81,7 +82,7 @@ impl Parameters {
     /// be used at multiple resources."
     pub(crate) fn add_resource(&mut self, uri: String) {
         // "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component."
-        if !Url::parse(&uri).is_ok_and(|uri| uri.fragment().is_none()) {
+        if uri.contains(' ') || !Url::parse(&uri).is_ok_and(|uri| uri.fragment().is_none()) {
             self.refuse("resource must be an absolute URI without a fragment");
         }
         self.others.push(Parameter { name: "resource".into(), value: uri.into(), kind: Kind::Text });
@@ -127,8 +128,10 @@ impl Parameters {
     fn name_apis(&mut self) {
         let named =
             |name: &str| self.others.iter().filter(|known| &*known.name == name).map(|known| &*known.value).collect::<Vec<_>>();
-        let apis = if named("audience").is_empty() { named("resource") } else { named("audience") };
-        self.audience = Some(apis.join(" ").into());
+        self.api = Some(match named("audience").first() {
+            Some(audience) => RequestedApi::Audience((*audience).into()),
+            None => RequestedApi::Resources(named("resource").join(" ").into()),
+        });
     }
 
     pub(crate) fn refuse(&mut self, why: impl Into<String>) {

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{base64url, base64url_decode};
 use crate::json::Text;
 use crate::provider::{Demands, Organization};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::token::holds_scope;
 use crate::web_auth::response_mode::ResponseMode;
@@ -30,7 +31,7 @@ pub struct PendingLogin {
     pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: Arc<str>,
     pub(crate) scope: Arc<str>,
-    pub(crate) audience: Option<Arc<str>>,
+    pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
     pub(crate) response_mode: ResponseMode,
     pub(crate) expires_at: Timestamp,
@@ -67,7 +68,8 @@ impl PendingLogin {
             client_id: (*self.client_id).into(),
             redirect_uri: (*self.redirect_uri).into(),
             scope: (*self.scope).into(),
-            audience: self.audience.as_deref().map(Cow::from),
+            audience: self.api.as_ref().and_then(RequestedApi::audience).map(Cow::from),
+            resources: self.api.as_ref().and_then(RequestedApi::resources).map(Cow::from),
             max_age: self.demands.max_age.map(|age| age.as_secs()),
             organization: self.demands.organization.as_ref().map(|organization| organization.as_str().into()),
             acr: self.demands.acr.as_ref().map(|acr| acr.iter().map(|value| Text((**value).into())).collect()),
@@ -108,7 +110,7 @@ impl PendingLogin {
             client_id: Arc::from(&*kept.client_id),
             redirect_uri: Arc::from(&*kept.redirect_uri),
             scope: Arc::from(&*kept.scope),
-            audience: kept.audience.map(|audience| Arc::from(&*audience)),
+            api: RequestedApi::from_kept(kept.audience.as_deref(), kept.resources.as_deref()),
             demands: Demands {
                 max_age: kept.max_age.map(Duration::from_secs),
                 organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
@@ -152,6 +154,8 @@ struct Kept<'a> {
     #[serde(borrow)]
     scope: Cow<'a, str>,
     audience: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resources: Option<Cow<'a, str>>,
     max_age: Option<u64>,
     organization: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]

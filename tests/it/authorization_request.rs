@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
-use hallpass::{ErrorKind, PendingLogin, WebAuth};
+use hallpass::{CredentialsManager, ErrorKind, PendingLogin, WebAuth};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -60,7 +61,7 @@ async fn an_answer_whose_authorization_details_cannot_be_any_is_refused() {
 async fn what_is_no_request_is_said_before_anything_is_sent() {
     let provider = TestProvider::start().await;
     let auth = web_auth(&application(&provider));
-    let rows: [(&str, WebAuth); 10] = [
+    let rows: [(&str, WebAuth); 11] = [
         ("claims: a list", auth.clone().claims(["email"])),
         ("claims: a text", auth.clone().claims("{}")),
         ("claims: no JSON", auth.clone().parameter("claims", "{")),
@@ -70,6 +71,7 @@ async fn what_is_no_request_is_said_before_anything_is_sent() {
         ("authorization_details: a text", auth.clone().authorization_details("[]")),
         ("authorization_details: no JSON", auth.clone().parameter("authorization_details", "[")),
         ("resource: relative", auth.clone().resource("api")),
+        ("resource: several in one", auth.clone().resource("https://one.example https://two.example")),
         ("resource: with a fragment", auth.clone().resource("https://api.acme.com/#a")),
     ];
     for (row, auth) in rows {
@@ -96,6 +98,44 @@ async fn a_token_may_be_for_several_apis() {
         let claims: Value = serde_json::from_slice(&BASE64.decode(token).unwrap()).unwrap();
         assert_eq!(claims["aud"].as_array().unwrap()[..2], ["https://one.example/api", "urn:two"]);
     }
+}
+
+/// RFC 8707, section 2.2: a provider may give a token for none of them where they are not named again.
+#[tokio::test]
+async fn resources_are_named_again_in_each_token_request() {
+    const BOTH: [&str; 2] = ["https://one.example/api", "urn:two"];
+    let provider = TestProvider::start().await;
+    let last = |name: &str| -> Vec<String> {
+        let fields = provider.requests(Endpoint::Token).pop().unwrap().fields();
+        fields.into_iter().filter(|field| field.0 == name).map(|field| field.1).collect()
+    };
+    let auth = web_auth(&application(&provider)).scope("openid offline_access").resource(BOTH[0]).resource(BOTH[1]);
+    let began = auth.begin().await.unwrap();
+    let callback = TestBrowser::new().visit(began.url()).await.unwrap();
+    let kept = PendingLogin::from_secret_string(&began.to_secret_string()).unwrap();
+    let credentials = auth.finish(kept, &callback).await.unwrap();
+    assert_eq!(last("resource"), BOTH);
+
+    let store = Memory::new();
+    CredentialsManager::new(auth.clone(), store.clone()).save(&credentials).await.unwrap();
+    let manager = CredentialsManager::new(auth.clone(), store);
+    manager.renew().await.unwrap();
+    assert_eq!((last("resource"), last("audience")), (BOTH.map(str::to_owned).to_vec(), vec![]));
+    let other = manager.credentials_for("https://three.example", "read:messages").await.unwrap();
+    assert_eq!((last("resource"), last("audience")), (vec!["https://three.example".to_owned()], vec![]));
+    assert_ne!(other.access_token(), credentials.access_token());
+
+    let device = application(&provider).device().parameter("resource", BOTH[1]);
+    let mut login = device.start().await.unwrap();
+    TestBrowser::new().visit_page(login.verification_uri_complete().unwrap()).await.unwrap();
+    login.wait().await.unwrap();
+    assert_eq!(last("resource"), [BOTH[1]]);
+
+    let auth = web_auth(&application(&provider)).audience("https://api.acme.com").scope("openid offline_access");
+    let credentials = crate::altered_login::login(&auth).await.unwrap();
+    assert_eq!((last("resource"), last("audience")), (vec![], vec![]), "an audience stays as it was granted");
+    auth.application().renew_credentials(&credentials).await.unwrap();
+    assert_eq!((last("resource"), last("audience")), (vec![], vec![]));
 }
 
 #[tokio::test]
