@@ -194,7 +194,7 @@ impl WebAuth {
     }
 
     /// The API that the access token is for, as an absolute URI, at providers that follow RFC 8707. Called again, it adds one:
-    /// a token for all of them.
+    /// a token for all of them. Each token request names them again, renewals too.
     #[must_use]
     pub fn resource(mut self, uri: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.parameters).add_resource(uri.into());
