@@ -130,7 +130,8 @@ impl CredentialsManager {
     }
 
     /// Credentials for another API, by the same login: a multi-resource refresh token buys an access token for `audience`
-    /// with `scope`; where the login named a [`resource`](WebAuth::resource), `audience` is one too. They are kept and renewed like the login's own, and have no refresh token or ID token of their own.
+    /// with `scope`; where the login named a [`resource`](WebAuth::resource), `audience` is one too. They are kept and renewed
+    /// like the login's own, and have no refresh token or ID token of their own.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials).
