@@ -33,7 +33,7 @@ pub(crate) fn list<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>, Not
 /// The value as JSON, in one buffer that is wiped on drop.
 ///
 /// # Panics
-/// When the value is not of texts, numbers, lists and structs.
+/// When the value has a map whose keys are no text.
 pub(crate) fn secret(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     // Growing would leave an unwiped copy behind, so it is measured first.
     let mut length = Length(0);

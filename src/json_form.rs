@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::io;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -7,6 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::form::Form;
+use crate::json;
 
 /// A form on its way to the provider as a JSON object: what it holds is wiped.
 #[derive(Default)]
@@ -39,12 +39,7 @@ impl JsonForm {
 
     /// The object as it is sent; the bytes are wiped with their last clone.
     pub(crate) fn into_bytes(self) -> Bytes {
-        // Growing would leave an unwiped copy behind, so its length is known before it is written.
-        let mut length = Length(0);
-        serde_json::to_writer(&mut length, &self).expect("text and values are always JSON");
-        let mut json = Zeroizing::new(Vec::with_capacity(length.0));
-        serde_json::to_writer(&mut *json, &self).expect("text and values are always JSON");
-        Bytes::from_owner(json)
+        Bytes::from_owner(json::secret(&self))
     }
 }
 
@@ -60,19 +55,6 @@ impl Serialize for Member {
             Self::Text(text) => serializer.serialize_str(text),
             Self::Other(value) => value.serialize(serializer),
         }
-    }
-}
-
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

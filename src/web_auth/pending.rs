@@ -13,7 +13,7 @@ use crate::crypto;
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::{base64url, base64url_decode};
-use crate::json::Text;
+use crate::json::{self, Text};
 use crate::provider::{Demands, Organization};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
@@ -78,13 +78,7 @@ impl PendingLogin {
             secrets: (*secrets).as_str().into(),
             dpop_key: dpop_key.as_ref().map(|key| Text(key.as_str().into())),
         };
-        // Growing would leave an unwiped copy behind, so it begins as long as it gets; the secrets come last.
-        let texts = kept.url.len() + kept.issuer.len() + kept.client_id.len() + kept.redirect_uri.len() + kept.scope.len();
-        let texts = texts + kept.acr.iter().flatten().map(|value| value.len() + 3).sum::<usize>();
-        let key = kept.dpop_key.as_ref().map_or(0, |key| key.len());
-        let mut json = Zeroizing::new(Vec::with_capacity(1024 + 2 * texts + key));
-        serde_json::to_writer(&mut *json, &kept).expect("text and numbers are always JSON");
-        let encoded = Zeroizing::new(base64url(&json));
+        let encoded = Zeroizing::new(base64url(&json::secret(&kept)));
         let mut text = String::with_capacity(VERSION.len() + encoded.len());
         text.push_str(VERSION);
         text.push_str(&encoded);
@@ -99,7 +93,7 @@ impl PendingLogin {
         let refused = || Error::new(ErrorKind::Callback, "the kept login cannot be read; start the login anew");
         let json = text.expose().strip_prefix(VERSION).and_then(|text| base64url_decode(text.as_bytes())).ok_or_else(refused)?;
         let json = Zeroizing::new(json);
-        let kept: Kept<'_> = crate::json::object(&json).map_err(|error| refused().with_source(error))?;
+        let kept: Kept<'_> = json::object(&json).map_err(|error| refused().with_source(error))?;
         let secrets = base64url_decode(kept.secrets.as_bytes()).map(Zeroizing::new);
         let secrets = secrets.and_then(|bytes| <[u8; 96]>::try_from(bytes.as_slice()).ok()).ok_or_else(refused)?;
         let dpop_key = kept.dpop_key.map(|text| DpopKey::from_stored(&text).ok_or_else(refused)).transpose()?;
