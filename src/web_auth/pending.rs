@@ -57,7 +57,6 @@ impl PendingLogin {
     /// bound to this browser either way. Whoever has it can finish the login in the person's place, and whoever can alter it
     /// decides what is checked then: it is not sealed.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "text and numbers are always JSON")]
     pub fn to_secret_string(&self) -> Secret {
         let secrets = Zeroizing::new(base64url(&*self.secrets.random));
         let dpop_key = self.secrets.dpop_key.as_ref().map(DpopKey::to_stored);
