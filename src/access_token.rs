@@ -180,7 +180,7 @@ impl TokenType {
 }
 
 fn no_token() -> Error {
-    Error::configuration("an access token is not empty and holds only visible ASCII characters")
+    Error::configuration("an access token is not empty and holds only visible ASCII; give it without scheme or line break")
 }
 
 /// None when the token could not be a header's value (RFC 6750, section 2.1: it is one word of visible ASCII).

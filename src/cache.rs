@@ -135,7 +135,10 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         // An error means that the sender is gone without a word: the work panicked, or its runtime ended.
         let finished = result.wait_for(Option::is_some).await;
         finished.ok().and_then(|result| result.clone()).unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Ambiguous, "the shared request stopped half-way: its task panicked or its runtime ended"))
+            Err(Error::new(
+                ErrorKind::Ambiguous,
+                "the shared request stopped half-way, as its task panicked or its runtime ended; try again",
+            ))
         })
     }
 

@@ -86,7 +86,7 @@ fn unless_refused(
         return Err(error);
     }
     let advice = client_auth.advice(metadata.client_auth_methods.as_deref(), metadata.client_auth_algorithms.as_deref());
-    Err(error.with_advice(&advice))
+    Err(error.with_advice(advice))
 }
 
 /// One attempt, and the form as it is sent with it. An assertion in it is good for no other.
@@ -157,7 +157,12 @@ impl ErrorBody {
 /// member twice is none that anybody can rely on.
 /// `leaks` says of a text whether it repeats a secret of the request.
 pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, leaks: impl Fn(&str) -> bool) -> Option<Error> {
-    let invalid = |why: &str| Some(Error::invalid_response(format!("{context} was answered with {} and {why}", reply.status)));
+    let invalid = |why: &str| {
+        Some(Error::invalid_response(format!(
+            "{context} was answered with {} and {why}; only the provider can correct that",
+            reply.status
+        )))
+    };
     if reply.status.is_success() {
         // What is no JSON object at all is refused by whoever needs one.
         let names = json::object::<MemberNames<'_>>(reply.body()).ok()?;

@@ -22,6 +22,8 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    /// What to do about it, where the message does not end in it already.
+    advice: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
     retry_after: Option<Duration>,
@@ -29,41 +31,45 @@ struct Inner {
     attachment: Option<Box<dyn Any + Send + Sync>>,
 }
 
-/// What failed, by whose turn it was.
+/// What failed, by whose turn it was. What to do about each is in [`docs::errors`](crate::docs::errors).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A value this program was configured with cannot work: a domain, a scope, a port, a URL, an HTTP client.
+    /// A value this program was configured with cannot work: a domain, a scope, a port, a URL, an HTTP client. Correct the
+    /// program; no retry helps.
     Configuration,
-    /// The provider's metadata or keys could not be had, or are not acceptable.
+    /// The provider's metadata or keys could not be had, or are not acceptable. Check the domain or issuer.
     Discovery,
-    /// No browser could be opened, or the loopback listener could not be bound.
+    /// No browser could be opened, or the loopback listener could not be bound. Show the URL with `PrintUrl`, or log in on
+    /// another device.
     Browser,
-    /// The person refused, or the program called the login off.
+    /// The person refused, a rule of the provider refused them, or the program called the login off. Offer another login.
     Cancelled,
-    /// Nobody came back from the browser, or the provider did not answer in time.
+    /// Nobody came back from the browser, or the provider did not answer in time. Try again.
     TimedOut,
-    /// What arrived at the redirect URI is not an answer to this login.
+    /// What arrived at the redirect URI is not an answer to this login. Start the login anew.
     Callback,
-    /// The provider answered with an error of its own: see [`Error::server_error`].
+    /// The provider answered with an error of its own: see [`Error::server_error`], and its log.
     Server,
-    /// The provider's answer is not what the protocol says it must be.
+    /// The provider's answer is not what the protocol says it must be. It is for the provider to correct, or for what stands
+    /// between it and this program.
     InvalidResponse,
-    /// The ID token does not prove what it should.
+    /// The ID token does not prove what it should. Nobody is logged in by it; the message names the claim.
     IdToken,
-    /// A person has to log in (again).
+    /// A person has to log in (again). Show a login.
     LoginRequired,
-    /// The provider wants a second factor.
+    /// The provider wants a second factor. Log in with the browser, where the person can prove it.
     MfaRequired,
-    /// The API wants more than the token grants: more scope, or a stronger or fresher login.
+    /// The API wants more than the token grants: more scope, or a stronger or fresher login. See [`Error::step_up`].
     StepUp,
-    /// A token was about to go where it may not.
+    /// A token was about to go where it may not, and did not. Name the origin if it may.
     Forbidden,
-    /// The network or TLS failed.
+    /// The network or TLS failed. Try again.
     Network,
-    /// The credentials' store failed.
+    /// The credentials' store failed. The credentials that it was to keep are in [`Error::credentials`].
     Store,
-    /// Nobody can know whether the provider took the request; a refresh token may be spent.
+    /// Nobody can know whether the provider took the request; a refresh token may be spent. Try again, and log in if that is
+    /// required.
     Ambiguous,
 }
 
@@ -82,6 +88,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             message: message.into(),
+            advice: None,
             source: None,
             server: None,
             retry_after: None,
@@ -104,15 +111,29 @@ impl Error {
 
     /// The provider's own words. `context` says what it was asked, as in "the token request".
     pub(crate) fn server(context: &str, server: ServerError) -> Self {
-        let mut message = format!("the provider refused {context}: {}", server.code);
+        let step = server.next_step();
+        Self::in_words_of(server, ErrorKind::Server, context, step)
+    }
+
+    /// `access_denied` where a person was asked: it was them, or a rule of the provider.
+    pub(crate) fn cancelled(server: ServerError) -> Self {
+        let step = "let the person start anew, or see the provider's log";
+        Self::in_words_of(server, ErrorKind::Cancelled, "the login", step)
+    }
+
+    fn in_words_of(server: ServerError, kind: ErrorKind, context: &str, step: &'static str) -> Self {
+        let mut message = match server.status {
+            Some(status) if server.code.starts_with("http_") => format!("the provider answered {context} with {status}"),
+            _ => format!("the provider refused {context}: {}", server.code),
+        };
         if let Some(description) = &server.description {
             message.push_str(" (");
             message.push_str(description);
             message.push(')');
         }
-        let mut error = Self::new(ErrorKind::Server, message);
-        error.unshared().transient =
-            server.status.is_some_and(is_transient) || matches!(server.code.as_str(), "temporarily_unavailable" | "server_error");
+        let mut error = Self::new(kind, message);
+        error.unshared().advice = Some(step.into());
+        error.unshared().transient = server.is_transient();
         error.unshared().server = Some(server);
         error
     }
@@ -121,14 +142,15 @@ impl Error {
     pub(crate) fn network(context: &str, error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_builder() {
-            return Self::configuration(format!("{context} could not be made into a request")).with_source(error);
+            let message = format!("{context} could not be made into a request; its source says which value is wrong");
+            return Self::configuration(message).with_source(error);
         }
         let (kind, what) = if error.is_timeout() {
-            (ErrorKind::TimedOut, "did not finish in time")
+            (ErrorKind::TimedOut, "did not finish in time; try again later")
         } else if error.is_connect() {
-            (ErrorKind::Network, "could not connect")
+            (ErrorKind::Network, "could not connect; check the host, the network and its proxy, and the certificate")
         } else {
-            (ErrorKind::Network, "failed on the way")
+            (ErrorKind::Network, "failed on the way; try again")
         };
         Self::new(kind, format!("{context} {what}")).transient().with_source(error)
     }
@@ -145,11 +167,10 @@ impl Error {
         self
     }
 
-    /// What to do about it, after what it is.
+    /// What to do about it, by somebody who knows better than who made it.
     #[must_use]
-    pub(crate) fn with_advice(mut self, advice: &str) -> Self {
-        let inner = self.unshared();
-        inner.message = format!("{}; {advice}", inner.message).into();
+    pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.unshared().advice = Some(advice.into());
         self
     }
 
@@ -235,14 +256,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        self.0.advice.as_ref().map_or(Ok(()), |advice| write!(f, "; {advice}"))
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
-        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        debug.field("kind", &self.0.kind).field("message", &self.to_string());
         if let Some(server) = &self.0.server {
             debug.field("server_error", server);
         }
@@ -305,6 +327,40 @@ impl ServerError {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
+    }
+
+    fn is_transient(&self) -> bool {
+        self.status.is_some_and(is_transient) || matches!(self.code.as_str(), "temporarily_unavailable" | "server_error")
+    }
+
+    /// What helps, as far as the code tells.
+    fn next_step(&self) -> &'static str {
+        if self.is_transient() {
+            return "try again later";
+        }
+        match self.code.as_str() {
+            "invalid_client" => "check the client id, and how this application authenticates",
+            "invalid_token" => "renew the access token, or log in again",
+            "access_denied" => "allow it to the application at the provider",
+            "invalid_grant" => "what was given is wrong, spent or expired; give another, or start anew",
+            "invalid_request" => "check what this program asks for",
+            "invalid_scope" => "ask for scopes that this application may have",
+            "invalid_target" => "name an audience or a resource that the provider knows and gives this application tokens for",
+            "unauthorized_client" => "allow this grant in the application's settings at the provider",
+            "unsupported_grant_type" => "the provider does not know this grant, or has it turned off",
+            "unsupported_response_type" => "allow the code flow in the application's settings at the provider",
+            "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                "let a person log in, without prompt=none"
+            }
+            "mfa_required" => "the person has to prove a second factor; go on by mfa(), or log in with the browser",
+            "unsupported_challenge_type" | "association_required" => "let the person enrol a second factor",
+            "invalid_user_password" => "let the person try again",
+            "invalid_password" | "password_leaked" => "let the person choose another password",
+            "user_exists" | "username_exists" => "let the person log in",
+            "too_many_attempts" => "let the person wait, or unblock them at the provider",
+            "requires_verification" => "let the person confirm their address first",
+            _ => "the provider's log may say more",
+        }
     }
 }
 

@@ -64,12 +64,13 @@ impl Transport {
         let client = self.client(request.url())?;
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         // Around the request rather than in it, where it would take the place of a shorter timeout of the caller's client.
-        let (status, headers, body) = tokio::time::timeout_at(deadline, exchange(&client, context, request))
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time")).transient()))?;
+        let (status, headers, body) =
+            tokio::time::timeout_at(deadline, exchange(&client, context, request)).await.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time; try again later")).transient())
+            })?;
         if status.is_redirection() {
             return Err(Error::invalid_response(format!(
-                "{context} was answered with a redirect ({status}), which is not followed"
+                "{context} was answered with a redirect ({status}), which is not followed; configure the issuer by its final address"
             )));
         }
         Ok(Reply { status, headers, body, context })
@@ -129,7 +130,10 @@ impl Reply {
         let content_type = excerpt(self.content_type());
         let content_type = if content_type.is_empty() { "no content type" } else { &content_type };
         let (context, status) = (self.context, self.status);
-        let message = format!("{context} was answered with {status} and {content_type}, but not with {what} that was expected");
+        let message = format!(
+            "{context} was answered with {status} and {content_type}, but not with {what} that was expected; check the issuer, and what \
+             stands between it and this program"
+        );
         Error::invalid_response(message).with_source(error)
     }
 
@@ -157,7 +161,11 @@ impl Reply {
     /// A failure of discovery and the like, where the provider owes no error of its own.
     pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
         let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
-        if is_transient(self.status) { error.transient().with_retry_after(self.retry_after_rate_limit(now)) } else { error }
+        if is_transient(self.status) {
+            error.with_advice("try again later").transient().with_retry_after(self.retry_after_rate_limit(now))
+        } else {
+            error.with_advice("check the domain or issuer")
+        }
     }
 }
 
@@ -178,8 +186,12 @@ async fn exchange(
 
 /// Counts bytes after decompression, since another crate may have turned on reqwest's gzip.
 async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>> {
-    let too_long =
-        || Error::invalid_response(format!("{context} was answered with more than {} KiB, which is not read", BODY_CAP / 1024));
+    let too_long = || {
+        Error::invalid_response(format!(
+            "{context} was answered with more than {} KiB, which is not read; check the issuer",
+            BODY_CAP / 1024
+        ))
+    };
     let announced = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
     if announced > BODY_CAP {
         return Err(too_long());

@@ -49,7 +49,8 @@ impl Application {
         let (claims, subject) = if is_jwt(reply.content_type()) {
             // Section 5.3.2: "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
             let parties = self.parties(&metadata, Purpose::UserInfo);
-            let text = std::str::from_utf8(reply.body()).map_err(|error| refused("it is no JWT").with_source(error))?;
+            let text = std::str::from_utf8(reply.body())
+                .map_err(|error| refused("it is no JWT; only the provider can correct that").with_source(error))?;
             let jws = self.provider().verify(text, &parties, &[]).await?;
             let subject = Box::<str>::from(&*parties.claims::<Subject<'_>>(&jws.payload, "iss, aud and sub")?.sub);
             (jws.payload, subject)
@@ -59,7 +60,7 @@ impl Application {
         // OpenID Connect Core 1.0, section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to exactly match
         // the sub Claim in the ID Token; if they do not match, the UserInfo Response values MUST NOT be used."
         if subject.is_empty() || credentials.user().is_some_and(|user| user.subject() != &*subject) {
-            return Err(refused("it is about another person than the one who logged in"));
+            return Err(refused("it is about another person than the one who logged in; log in again"));
         }
         Ok(Claims::new(claims, subject))
     }

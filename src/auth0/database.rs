@@ -72,7 +72,8 @@ impl NewUser {
             Ok(metadata) => self.attribute("user_metadata", metadata),
             // Its message may quote a value.
             Err(_) => {
-                self.refusal = Some(Error::configuration("the user_metadata cannot be written as JSON"));
+                self.refusal =
+                    Some(Error::configuration("the user_metadata cannot be written as JSON; use maps with text as keys"));
                 self
             }
         }

@@ -215,7 +215,7 @@ impl Mfa {
     }
 
     fn answer(&self, challenge: &Challenge, code: Option<&Secret>) -> Result<Form> {
-        let missing = || Error::configuration("this challenge is answered with the code that the person got");
+        let missing = || Error::configuration("this challenge is answered with the code that the person got; give it");
         let Some(oob_code) = challenge.oob_code() else {
             return Ok(self.form("mfa-otp").with("otp", code.ok_or_else(missing)?.expose()));
         };

@@ -112,7 +112,10 @@ impl Auth0 {
         if metadata.speaks_auth0 {
             return Ok(metadata);
         }
-        Err(Error::new(ErrorKind::Discovery, "this call is Auth0's own, and the provider's metadata is not Auth0's"))
+        Err(Error::new(
+            ErrorKind::Discovery,
+            "this call is Auth0's own, and the provider's metadata is not Auth0's; use the tenant's own domain or its custom one",
+        ))
     }
 
     /// A grant of one of Auth0's kinds, with what a login asks for.

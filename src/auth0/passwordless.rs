@@ -78,12 +78,16 @@ impl Auth0 {
         }
         let (own, other) = (&self.application, web_auth.application());
         if own.domain() != other.domain() || own.client_id() != other.client_id() {
-            return Err(Error::configuration("the login that a link is to begin belongs to another application"));
+            return Err(Error::configuration(
+                "the login that a link is to begin belongs to another application; begin it with this one",
+            ));
         }
         self.metadata().await?;
         let login = web_auth.begin().await?;
         if login.url().query_pairs().any(|(name, _)| matches!(&*name, "request" | "request_uri")) {
-            return Err(Error::configuration("a link can begin only a login whose request is neither pushed nor signed"));
+            return Err(Error::configuration(
+                "a link can begin only a login whose request is neither pushed nor signed; begin it without",
+            ));
         }
         let parameters = login.url().query_pairs().filter(|(name, _)| name != "client_id");
         let parameters: Map<String, Value> = parameters.map(|(name, value)| (name.into(), value.into())).collect();

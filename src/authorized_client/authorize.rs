@@ -78,7 +78,7 @@ impl Authorizer {
                 None => return Ok(answer),
             }
         }
-        Err(Error::invalid_response("the API redirected the call more than 10 times"))
+        Err(Error::invalid_response("the API redirected the call more than 10 times; call the address that it should end at"))
     }
 
     /// Two answers to who is calling are one too many.
@@ -87,7 +87,9 @@ impl Authorizer {
         if !request.headers().contains_key(header) {
             return Ok(());
         }
-        Err(Error::configuration(format!("leave `{header}` out of the request: this client puts the token there")))
+        Err(Error::configuration(format!(
+            "the request has the header `{header}` already; leave it out, since this client puts the token there"
+        )))
     }
 
     async fn token(&self, deadline: Option<Instant>) -> Result<AccessToken> {
@@ -203,7 +205,11 @@ impl Answer for Response {
 async fn by(deadline: Option<Instant>, token: impl Future<Output = Result<AccessToken>> + Send) -> Result<AccessToken> {
     let Some(deadline) = deadline else { return token.await };
     tokio::time::timeout_at(deadline, token).await.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::TimedOut, "no access token was there within the request's timeout").transient())
+        Err(Error::new(
+            ErrorKind::TimedOut,
+            "no access token was there within the request's timeout; allow more time, or try again",
+        )
+        .transient())
     })
 }
 
@@ -215,7 +221,7 @@ fn check_host(request: &Request) -> Result<()> {
     if named.all(|host| host.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
         return Ok(());
     }
-    Err(Error::forbidden("no token goes to another `Host` than the URL's: leave the header out of the request"))
+    Err(Error::forbidden("no token goes to another `Host` than the URL's; leave the header out of the request"))
 }
 
 /// As a response's URL is: a fragment is never sent.

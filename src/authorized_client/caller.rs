@@ -37,7 +37,7 @@ impl Caller {
             return Ok(());
         }
         Err(Error::configuration(format!(
-            "leave `{header}` out of the HTTP client's default headers: this client puts the token there"
+            "the HTTP client's default headers hold `{header}`; leave it out, since this client puts the token there"
         )))
     }
 }

@@ -176,7 +176,10 @@ impl<S, B> Inner<S, B> {
             return Ok(self.asked.1.clone());
         }
         Uri::try_from(url.as_str()).map_err(|error| {
-            Error::invalid_response("the API redirected the call to a URL that no request can have").with_source(error)
+            Error::invalid_response(
+                "the API redirected the call to a URL that no request can have; call the address that it should end at",
+            )
+            .with_source(error)
         })
     }
 
@@ -217,7 +220,9 @@ fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Ok(error) => Error::network("the call to the API", *error),
         Err(error) => match error.downcast::<Error>() {
             Ok(error) => *error,
-            Err(error) => Error::new(ErrorKind::Network, "the call to the API failed on the way").transient().with_source(error),
+            Err(error) => {
+                Error::new(ErrorKind::Network, "the call to the API failed on the way; try again").transient().with_source(error)
+            }
         },
     }
 }

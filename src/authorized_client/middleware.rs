@@ -75,7 +75,7 @@ impl Carrier for Chain<'_> {
         let sent = self.next.clone().run(request, self.extensions).await;
         sent.map_err(|failure| {
             self.failure = Some(failure);
-            Error::new(ErrorKind::Network, "the call to the API failed further inside")
+            Error::new(ErrorKind::Network, "the call to the API failed further inside; the source of its error says why")
         })
     }
 }

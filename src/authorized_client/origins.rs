@@ -26,7 +26,7 @@ impl Origins {
         let origin = parse_configured("allow_origin", text)?;
         if origin.path() != "/" {
             // A path would promise a limit that is none.
-            return Err(Error::configuration("allow_origin takes an origin such as https://files.acme.com, without a path"));
+            return Err(Error::configuration("allow_origin has a path; give an origin such as https://files.acme.com"));
         }
         self.named.push(origin);
         Ok(())
@@ -56,7 +56,7 @@ impl Origins {
             return Ok(());
         }
         Err(Error::forbidden(format!(
-            "no token goes to {}, which is no origin that base_url or allow_origin named",
+            "no token goes to {}, which is no origin that base_url or allow_origin named; name it if the token may go there",
             url.origin().ascii_serialization()
         )))
     }
@@ -88,9 +88,9 @@ pub(super) fn is_plain_loopback(url: &Url) -> bool {
 
 fn unfit(url: &Url) -> Option<&'static str> {
     if !origin::is_confidential(url) {
-        Some("the URL must be https, or http on 127.0.0.1, [::1] or localhost")
+        Some("the URL is neither https, nor http on 127.0.0.1, [::1] or localhost; use https")
     } else if origin::has_user_info(url) {
-        Some("the URL must not hold a user name or password")
+        Some("the URL holds a user name or password; leave them out")
     } else {
         None
     }
@@ -98,13 +98,13 @@ fn unfit(url: &Url) -> Option<&'static str> {
 
 fn parse_configured(setter: &str, text: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|error| {
-        Error::configuration(format!("{setter} takes an absolute URL such as https://api.acme.com")).with_source(error)
+        Error::configuration(format!("{setter} is no absolute URL; give one such as https://api.acme.com")).with_source(error)
     })?;
     if let Some(reason) = unfit(&url) {
         return Err(Error::configuration(format!("{setter} cannot work: {reason}")));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Error::configuration(format!("{setter} takes a URL without query and fragment")));
+        return Err(Error::configuration(format!("{setter} has a query or a fragment; leave them out")));
     }
     Ok(url)
 }

@@ -29,7 +29,7 @@ impl Presentation {
 
     pub(super) fn set_scheme(&mut self, scheme: String) -> Result<()> {
         if !scheme.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::configuration("a scheme is one word of visible ASCII characters, such as Token"));
+            return Err(Error::configuration("this is no authentication scheme; give one word of visible ASCII, such as Token"));
         }
         self.scheme = Some(scheme);
         Ok(())

@@ -13,7 +13,10 @@ use crate::error::{Error, Result};
 pub(super) fn for_blocking(response: reqwest::Response) -> Result<reqwest::blocking::Response> {
     // The URL lies beside a response, unless it is one of the `http` crate.
     let url = http::Response::builder().url(response.url().clone()).body(());
-    let url = url.map_err(|error| Error::invalid_response("the response could not be handed over").with_source(error))?;
+    let url = url.map_err(|error| {
+        Error::invalid_response("the response could not be handed over, since its URL is none; use the async API for it")
+            .with_source(error)
+    })?;
     let (mut parts, body) = http::Response::from(response).into_parts();
     parts.extensions.extend(url.into_parts().0.extensions);
     let body = reqwest::Body::wrap(Entered { body, runtime: runtime()?.clone() });

@@ -38,7 +38,10 @@ pub fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
 pub(super) fn runtime() -> Result<&'static Handle> {
     static RUNTIME: OnceLock<Result<Handle>> = OnceLock::new();
     let start = || {
-        let failed = |error| Error::configuration("the thread for blocking calls could not be started").with_source(error);
+        let failed = |error| {
+            Error::configuration("the thread for blocking calls could not be started; let this process have one more")
+                .with_source(error)
+        };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         thread::Builder::new().name("hallpass".to_owned()).spawn(move || runtime.block_on(pending::<()>())).map_err(failed)?;

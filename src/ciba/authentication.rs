@@ -181,7 +181,7 @@ impl CibaAuth {
         // CIBA Core 1.0, section 7.1: "CIBA authentication requests MUST therefore contain the openid scope value."
         if !self.scope.split(' ').any(|scope| scope == "openid") {
             return Err(Error::configuration(
-                "a login on a person's device has the scope openid, or nothing would prove who answered",
+                "a login on a person's device proves by openid who answered; put openid into the scope",
             ));
         }
         let metadata = self.application.provider().metadata().await?;
@@ -235,7 +235,7 @@ fn read(reply: &Reply) -> Result<Body<'_>> {
     let body: Body<'_> = reply.json()?;
     if body.auth_req_id.is_empty() {
         return Err(Error::invalid_response(
-            "the provider's answer to the request to ask a person is refused: its auth_req_id is empty",
+            "the provider's answer to the request to ask a person is refused: its auth_req_id is empty; only the provider can correct that",
         ));
     }
     Ok(body)

@@ -40,8 +40,10 @@ impl PrivateKey {
     /// # Errors
     /// `Configuration` when there is none that can sign.
     pub fn from_pem(pem: impl AsRef<str>) -> Result<Self> {
-        let key =
-            jose::read_pem(pem.as_ref()).map_err(|why| Error::configuration("this is no private key in PEM").with_source(why))?;
+        let key = jose::read_pem(pem.as_ref()).map_err(|why| {
+            Error::configuration("this is no private key in PEM; give one that begins with -----BEGIN PRIVATE KEY-----")
+                .with_source(why)
+        })?;
         Ok(Self { key: Arc::new(key), algorithm: None, kid: None })
     }
 
@@ -50,7 +52,9 @@ impl PrivateKey {
     /// # Errors
     /// `Configuration` when it is none that can sign, or its members are not of one key.
     pub fn from_jwk(json: impl AsRef<str>) -> Result<Self> {
-        let jwk = PrivateJwk::read(json.as_ref()).map_err(|why| Error::configuration("this is no private JWK").with_source(why))?;
+        let jwk = PrivateJwk::read(json.as_ref()).map_err(|why| {
+            Error::configuration("this is no private JWK; give a JSON object with kty and the private members").with_source(why)
+        })?;
         Ok(Self { key: Arc::new(jwk.key), algorithm: jwk.algorithm, kid: jwk.kid.map(Arc::from) })
     }
 

@@ -117,9 +117,10 @@ pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
 
 /// Fills `bytes` from the operating system's source of randomness.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    SysRng
-        .try_fill_bytes(bytes)
-        .map_err(|error| Error::configuration("the operating system gave no random bytes").with_source(error))
+    SysRng.try_fill_bytes(bytes).map_err(|error| {
+        Error::configuration("the operating system gave no random bytes; check what keeps this process from them")
+            .with_source(error)
+    })
 }
 
 /// From 0 to 1, to spread what would else happen in step. Without randomness there is no spread, which is no failure.

@@ -39,7 +39,12 @@ pub(crate) struct RsaNumbers<T> {
 
 impl SigningKey {
     pub(crate) fn generate(algorithm: Algorithm) -> Result<Self> {
-        let failed = |_| Error::configuration(format!("no {} key could be made", algorithm.name()));
+        let failed = |_| {
+            Error::configuration(format!(
+                "no {} key could be made; check what this process may ask of the operating system",
+                algorithm.name()
+            ))
+        };
         Ok(match algorithm {
             Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => {
                 let scheme = elliptic_scheme(algorithm).expect("these have curves");
@@ -122,9 +127,12 @@ impl SigningKey {
     /// By an algorithm of [`algorithms`](Self::algorithms): with another it fails.
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>> {
         if !self.algorithms().contains(&algorithm) {
-            return Err(Error::configuration(format!("a private key of another kind cannot sign by {}", algorithm.name())));
+            return Err(Error::configuration(format!(
+                "a private key of another kind cannot sign by {}; choose an algorithm that fits the key",
+                algorithm.name()
+            )));
         }
-        let failed = |_| Error::configuration("the private key could not sign");
+        let failed = |_| Error::configuration("the private key could not sign; make a new one");
         match self {
             Self::Rsa(pair) => {
                 let encoding: &'static dyn signature::RsaEncoding = match algorithm {

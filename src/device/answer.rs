@@ -43,7 +43,9 @@ impl Answer {
     pub(crate) fn read(reply: &Reply) -> Result<Self> {
         let body: Body<'_> = reply.json()?;
         let refused = |why: &str| {
-            Error::invalid_response(format!("the provider's answer to the request for a device code is refused: {why}"))
+            Error::invalid_response(format!(
+                "the provider's answer to the request for a device code is refused: {why}; only the provider can correct that"
+            ))
         };
         if body.device_code.is_empty() {
             return Err(refused("its device_code is empty"));

@@ -1,8 +1,8 @@
 //! The guide: from an account to a program that stays logged in, and what to do when something is in the way.
 //!
 //! Start with [`getting_started`] at Auth0, or [`other_providers`]; then the page of what you are writing:
-//! [`command_line`], [`desktop`], [`web_backend`], [`services`], and [`testing`] for all of them. [`troubleshooting`] lists what people run into,
-//! [`migration`] the way from other crates. How the crate is built is in [`architecture`], what it defends against in
+//! [`command_line`], [`desktop`], [`web_backend`], [`services`], and [`testing`] for all of
+//! them. [`errors`] says what to do about each kind, [`troubleshooting`] lists what people run into, [`migration`] the way from other crates. How the crate is built is in [`architecture`], what it defends against in
 //! [`threat_model`].
 
 #[doc = include_str!("getting_started.md")]
@@ -19,6 +19,8 @@ pub mod web_backend {}
 pub mod services {}
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+#[doc = include_str!("errors.md")]
+pub mod errors {}
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}
 #[doc = include_str!("migration.md")]

@@ -74,7 +74,9 @@ impl DpopKey {
     /// `Configuration` when the text holds no such key, or an encrypted one.
     pub fn from_pem(pem: impl AsRef<str>) -> Result<Self> {
         let key = jose::read_pem(pem.as_ref());
-        Self::of(key.map_err(|why| Error::configuration("this is no DPoP key in PEM").with_source(why))?)
+        Self::of(
+            key.map_err(|why| Error::configuration("this is no DPoP key in PEM; give one that to_pem() made").with_source(why))?,
+        )
     }
 
     /// The private key in PKCS#8, as PEM.

@@ -25,7 +25,9 @@ struct Protected<'a> {
 
 /// A compact JWS (RFC 7515, section 7.1) of these claims.
 pub(crate) fn sign(key: &SigningKey, algorithm: Algorithm, header: &Header<'_>, claims: &impl Serialize) -> Result<String> {
-    let unwritable = |error| Error::configuration("the claims to sign are nothing that JSON can hold").with_source(error);
+    let unwritable = |error| {
+        Error::configuration("the claims to sign are nothing that JSON can hold; use maps with text as keys").with_source(error)
+    };
     let claims = serde_json::to_vec(claims).map_err(unwritable)?;
     compact(&protected(algorithm, header), &claims, |message| key.sign(algorithm, message))
 }

@@ -57,7 +57,7 @@ impl Renewal {
             } else if nothing_to_come {
                 return Err(Error::new(
                     ErrorKind::LoginRequired,
-                    "another replica sent the refresh token, and nobody knows what came of it, so a person has to log in again",
+                    "another replica sent the refresh token, and nobody knows what came of it; a person has to log in again",
                 ));
             } else {
                 sleep(wait.min(POLL)).await;

@@ -71,7 +71,7 @@ impl Kept {
         };
         let known = self.session.read(content, since);
         if known.content.session_end().is_some_and(|end| end <= self.now()) {
-            return Err(Error::new(ErrorKind::LoginRequired, "the session has reached its end, so a person has to log in again"));
+            return Err(Error::new(ErrorKind::LoginRequired, "the session has reached its end; a person has to log in again"));
         }
         Ok(known)
     }

@@ -80,7 +80,7 @@ impl Renewal {
             session.spent.heard(refresh_token, lost);
         }
         if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
-            let message = "the refresh token is spent, or may be, and is not sent again, so a person has to log in";
+            let message = "the refresh token is spent, or may be, and is not sent again; a person has to log in";
             return Err(Error::new(ErrorKind::LoginRequired, message));
         }
         match self.announce(content, refresh_token, lock).await {

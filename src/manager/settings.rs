@@ -27,7 +27,7 @@ impl Default for Settings {
 impl Settings {
     pub(crate) fn tell_renewed(&self, credentials: &Credentials) -> Result<()> {
         tell(self.on_renewed.as_ref(), credentials).map_err(|Panicked| {
-            Error::configuration("the on_renewed hook panicked; the credentials are renewed and stored all the same")
+            Error::configuration("the on_renewed hook panicked, while the credentials are renewed and stored; correct the hook")
         })
     }
 

@@ -71,8 +71,9 @@ impl Claims {
     /// # Errors
     /// `InvalidResponse` when they do not fit it.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.0.json)
-            .map_err(|_| Error::invalid_response("the claims do not have the shape that the program asked for"))
+        serde_json::from_slice(&self.0.json).map_err(|_| {
+            Error::invalid_response("the claims do not have the shape that the program asked for; ask for another type")
+        })
     }
 }
 

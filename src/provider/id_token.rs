@@ -75,7 +75,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
     parties.check_issuer(&claims.iss, &jws.payload)?;
     parties.check_audience(&claims.aud, claims.azp.as_ref())?;
     if claims.sub.is_empty() || claims.sub.len() > 255 {
-        return Err(refused("sub is not of 1 to 255 bytes"));
+        return Err(refused("sub is not of 1 to 255 bytes; correct the person's identifier at the provider"));
     }
     parties.check_times(Some(claims.exp), Some(claims.iat), claims.nbf)?;
     match &expected.flow {
@@ -85,10 +85,10 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
                 (own, sent) => own.is_none() && sent.is_none(),
             };
             if !answers_this_login {
-                return Err(refused("nonce is missing or another login's"));
+                return Err(refused("nonce is missing or another login's; start the login anew"));
             }
             if claims.c_hash.as_ref().zip(*code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
-                return Err(refused("c_hash is not that of the authorization code"));
+                return Err(refused("c_hash is not that of the authorization code; start the login anew"));
             }
             if let Some(max_age) = demands.max_age {
                 check_auth_time(&claims, max_age, parties)?;
@@ -96,10 +96,12 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
             if let Some(organization) = &demands.organization
                 && !organization.is_named_by(&jws.payload)
             {
-                return Err(refused("org_id or org_name is missing or not the organization that was asked for"));
+                return Err(refused(
+                    "org_id or org_name is missing or not the organization that was asked for; log in to that organization",
+                ));
             }
             if !demands.acr_is_in(&jws.payload) {
-                return Err(refused("acr is missing or none of those that were demanded"));
+                return Err(refused("acr is missing or none of those that were demanded; set up at the provider how to log in so"));
             }
         }
         Flow::Refresh { previous } => {
@@ -109,7 +111,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
         }
     }
     if claims.at_hash.as_ref().is_some_and(|hash| !is_half_hash(hash, jws.algorithm, expected.access_token)) {
-        return Err(refused("at_hash is not that of the access token"));
+        return Err(refused("at_hash is not that of the access token; start the login anew"));
     }
 
     parties.verify_signature(&jws, keys).await?;
@@ -122,7 +124,9 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
 /// "If the max_age request is made […] the Client SHOULD check the auth_time Claim value"; here it must.
 fn check_auth_time(claims: &Checked<'_>, max_age: Duration, parties: &Parties<'_>) -> Result<()> {
     let Some(auth_time) = claims.auth_time else {
-        return Err(refused("auth_time is missing, though max_age was asked for"));
+        return Err(refused(
+            "auth_time is missing, though max_age was asked for; leave max_age out if the provider never sends it",
+        ));
     };
     if auth_time.timestamp().plus(max_age).plus(parties.leeway) < parties.now {
         return Err(parties.untimely("the person logged in longer ago than the max_age that was asked for, at", auth_time));
@@ -136,17 +140,19 @@ fn check_auth_time(claims: &Checked<'_>, max_age: Duration, parties: &Parties<'_
 
 fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
     if &*claims.sub != previous.claims.subject() {
-        return Err(refused("sub is not the person who had logged in"));
+        return Err(refused("sub is not the person who had logged in; log in again"));
     }
     // "it SHOULD NOT have a nonce Claim, […] however, if it is present, its value MUST be the same as in the ID Token issued
     // at the time of the original authentication".
     if let Some(nonce) = &claims.nonce
         && previous.claims.get::<String>("nonce").is_some_and(|first| first != **nonce)
     {
-        return Err(refused("nonce is not that of the login before"));
+        return Err(refused("nonce is not that of the login before; log in again"));
     }
     match (claims.auth_time, previous.auth_time) {
-        (Some(now), Some(before)) if now.timestamp() < before => Err(refused("auth_time is earlier than before the refresh")),
+        (Some(now), Some(before)) if now.timestamp() < before => {
+            Err(refused("auth_time is earlier than before the refresh; log in again"))
+        }
         _ => Ok(()),
     }
 }

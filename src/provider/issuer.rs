@@ -23,15 +23,21 @@ impl Issuer {
         let text = text.trim();
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("https://{text}")) };
         let url = url.map_err(|error| {
-            Error::configuration("the domain is neither a host name such as acme.auth0.com nor an issuer's absolute URL")
-                .with_source(error)
+            Error::configuration(
+                "the domain is neither a host name such as acme.auth0.com nor an issuer's absolute URL; give one of them",
+            )
+            .with_source(error)
         })?;
         if !origin::is_confidential(&url) || url.host().is_none() {
-            return Err(Error::configuration("the issuer must be https, or http on loopback for tests"));
+            return Err(Error::configuration(
+                "the issuer must be https, or http on loopback for tests; correct the domain or issuer",
+            ));
         }
         // OpenID Connect Discovery 1.0, section 3: "with no query or fragment components".
         if url.query().is_some() || url.fragment().is_some() || origin::has_user_info(&url) {
-            return Err(Error::configuration("the issuer must be a URL without query, fragment, user name and password"));
+            return Err(Error::configuration(
+                "the issuer must be a URL without query, fragment, user name and password; leave them out",
+            ));
         }
         Ok(Self { url, alias })
     }

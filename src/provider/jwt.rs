@@ -69,7 +69,7 @@ impl Purpose {
             Self::UserInfo => Error::invalid_response(format!("the provider's user info is refused: {why}")),
             Self::AuthorizationResponse => Error::new(
                 ErrorKind::Callback,
-                format!("the callback is not the answer to this login: its response is refused: {why}; start the login anew"),
+                format!("the callback is not the answer to this login: its response is refused: {why}"),
             ),
         }
     }
@@ -86,8 +86,9 @@ impl Purpose {
 impl<'a> Parties<'a> {
     /// A JWT in its parts, of which only the form and the algorithm are as they should be.
     pub(crate) fn parse<'t>(&self, text: &'t str) -> Result<CompactJws<'t>> {
-        let jws = CompactJws::parse(text, self.purpose.types())
-            .map_err(|error| self.purpose.refused("it is not well-formed").with_source(error))?;
+        let jws = CompactJws::parse(text, self.purpose.types()).map_err(|error| {
+            self.purpose.refused("it is not well-formed; start anew, and check the issuer if it stays so").with_source(error)
+        })?;
         let allowed = match jws.algorithm {
             Algorithm::Hs256 => self.client_secret.is_some(),
             _ => self.algorithms.is_none_or(|names| names.iter().any(|name| name == jws.algorithm.name())),
@@ -95,13 +96,16 @@ impl<'a> Parties<'a> {
         if allowed && (!self.fapi2 || jws.algorithm.suits_fapi2()) {
             Ok(jws)
         } else {
-            Err(self.purpose.refused("it is signed with an algorithm that this provider or application does not use"))
+            Err(self.purpose.refused(
+                "it is signed with an algorithm that this provider or application does not use; let it be signed by RS256 or ES256",
+            ))
         }
     }
 
     /// The claims of a JWT, which stand there once each, read into `T`. `expected` says what they should be.
     pub(crate) fn claims<'t, T: Deserialize<'t>>(&self, payload: &'t [u8], expected: &str) -> Result<T> {
-        let unreadable = || format!("its claims are not a JSON object with {expected}, each once");
+        let unreadable =
+            || format!("its claims are not a JSON object with {expected}, each once; correct what adds claims at the provider");
         json::refuse_duplicates(payload)
             .and_then(|()| json::object(payload))
             .map_err(|error| self.purpose.refused(&unreadable()).with_source(error))
@@ -115,7 +119,7 @@ impl<'a> Parties<'a> {
         self.check_audience(&claims.aud, claims.azp.as_ref())?;
         for (name, time) in [("exp", claims.exp), ("iat", claims.iat)] {
             if time.is_none() && times.contains(&name) {
-                return Err(self.purpose.refused(&format!("{name} is missing")));
+                return Err(self.purpose.refused(&format!("{name} is missing; correct that at the provider")));
             }
         }
         self.check_times(claims.exp, claims.iat, claims.nbf)?;
@@ -128,20 +132,20 @@ impl<'a> Parties<'a> {
         if iss == self.issuer || self.issuer_alias.is_some_and(|alias| alias.is_issuer_of(payload, iss)) {
             return Ok(());
         }
-        Err(self.purpose.refused("iss is not the issuer that the provider's metadata names"))
+        Err(self.purpose.refused("iss is not the issuer that the provider's metadata names; check the domain or issuer"))
     }
 
     pub(crate) fn check_audience(&self, aud: &Audience<'_>, azp: Option<&Text<'_>>) -> Result<()> {
         let refused = |why| Err(self.purpose.refused(why));
         if !aud.holds(self.client_id) {
-            return refused("aud does not hold this application's client id");
+            return refused("aud does not hold this application's client id; check the client id");
         }
         match azp {
-            Some(azp) if &**azp != self.client_id => refused("azp is another application's client id"),
+            Some(azp) if &**azp != self.client_id => refused("azp is another application's client id; check the client id"),
             // OpenID Connect Core 1.0, section 5.3.2: there, "The aud value MUST be or include the RP's Client ID value."
-            None if aud.several() && self.purpose != Purpose::UserInfo => {
-                refused("aud holds several audiences, but azp does not say for whom it is")
-            }
+            None if aud.several() && self.purpose != Purpose::UserInfo => refused(
+                "aud holds several audiences, but azp does not say for whom it is; correct what adds audiences at the provider",
+            ),
             _ => Ok(()),
         }
     }
@@ -178,9 +182,11 @@ impl<'a> Parties<'a> {
         };
         match verdict {
             Verdict::Verified => Ok(()),
-            Verdict::Forged => refused("its signature is wrong"),
-            Verdict::UnknownKey => refused("it is signed by a key that the provider does not publish"),
-            Verdict::AmbiguousKey => refused("it names a key id that the provider publishes twice"),
+            Verdict::Forged => refused("its signature is wrong; start anew, and check the issuer if it stays so"),
+            Verdict::UnknownKey => {
+                refused("it is signed by a key that the provider does not publish; start anew, and check the issuer if it stays so")
+            }
+            Verdict::AmbiguousKey => refused("it names a key id that the provider publishes twice; correct its keys there"),
         }
     }
 }

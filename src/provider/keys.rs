@@ -107,7 +107,12 @@ struct Document<'a> {
 
 impl KeySet {
     pub(crate) fn from_reply(reply: &Reply) -> Result<Self> {
-        let refused = || Error::new(ErrorKind::Discovery, "the provider's keys are not the JSON document that they should be");
+        let refused = || {
+            Error::new(
+                ErrorKind::Discovery,
+                "the provider's keys are not the JSON document that they should be; check what its jwks_uri answers",
+            )
+        };
         let document: Document<'_> = reply.json().map_err(|error| refused().with_source(error))?;
         if document.keys.len() > MOST_KEYS {
             return Err(refused().with_source(format!("it holds more than {MOST_KEYS} keys")));

@@ -109,7 +109,7 @@ impl Metadata {
         let document: Document = reply.json().map_err(|error| {
             Error::new(
                 ErrorKind::Discovery,
-                "the provider's metadata is not a JSON document with the members that every provider has",
+                "the provider's metadata is not a JSON document with the members that every provider has; check the issuer",
             )
             .with_source(error)
         })?;
@@ -127,7 +127,7 @@ impl Metadata {
         {
             return Err(Error::new(
                 ErrorKind::Discovery,
-                "the provider does not support PKCE with S256, which every login here uses",
+                "the provider does not support PKCE with S256, which every login here uses; turn it on there",
             ));
         }
         let mutual_tls = document.mutual_tls(issuer)?;
@@ -212,7 +212,12 @@ fn optional(name: &str, text: Option<&str>, issuer: &Issuer) -> Result<Option<Ur
 }
 
 fn endpoint(name: &str, text: &str, issuer: &Issuer) -> Result<Url> {
-    let refused = |why: &str| Error::new(ErrorKind::Discovery, format!("the provider's metadata is refused: its {name} {why}"));
+    let refused = |why: &str| {
+        Error::new(
+            ErrorKind::Discovery,
+            format!("the provider's metadata is refused: its {name} {why}; correct it at the provider"),
+        )
+    };
     let url = Url::parse(text).map_err(|error| refused("is no absolute URL").with_source(error))?;
     if !origin::is_confidential(&url) {
         return Err(refused("is neither https nor http on loopback"));

@@ -112,7 +112,12 @@ impl Metadata {
 
     /// For endpoints that not every provider has.
     pub(crate) fn required<'a>(&self, endpoint: Option<&'a url::Url>, name: &str) -> Result<&'a url::Url> {
-        endpoint.ok_or_else(|| Error::new(ErrorKind::Discovery, format!("this provider has no {name}: its metadata names none")))
+        endpoint.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Discovery,
+                format!("this provider has no {name}: its metadata names none; turn it on at the provider, or do without"),
+            )
+        })
     }
 }
 

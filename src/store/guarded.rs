@@ -45,8 +45,9 @@ async fn without_panic<T>(call: impl Future<Output = Result<T>> + Send) -> Resul
     let mut call = pin!(call);
     poll_fn(|context| {
         // After a panic the call is dropped and never polled again, so nobody sees what it left half-done.
-        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)))
-            .unwrap_or_else(|_| Poll::Ready(Err(Error::new(ErrorKind::Store, "the credentials' store panicked"))))
+        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))).unwrap_or_else(|_| {
+            Poll::Ready(Err(Error::new(ErrorKind::Store, "the credentials' store panicked; correct the store, and call again")))
+        })
     })
     .await
 }

@@ -31,7 +31,10 @@ impl Lock {
         let mutex = mutex_of(key);
         let locked = tokio::time::timeout(wait, mutex.lock_owned()).await;
         locked.map(Self::new).map_err(|_| {
-            Error::new(ErrorKind::Store, format!("the stored credentials were in use for more than {} seconds", wait.as_secs()))
+            Error::new(
+                ErrorKind::Store,
+                format!("the stored credentials were in use for more than {} seconds; try again", wait.as_secs()),
+            )
         })
     }
 }

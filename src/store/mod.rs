@@ -114,7 +114,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn store(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Store, "the credentials' store failed").with_source(cause)
+        Self::new(ErrorKind::Store, "the credentials' store failed; its source says why").with_source(cause)
     }
 }
 

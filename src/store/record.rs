@@ -29,13 +29,13 @@ impl Record {
         let bytes = Zeroizing::new(bytes);
         let refused = |why: &str| Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
         if bytes.len() < HEAD || bytes[..4] != MAGIC[..4] {
-            return Err(refused("they are cut off, or were not stored by this library"));
+            return Err(refused("they are cut off, or were not stored by this library; remove them to log in anew"));
         }
         if bytes[4] != MAGIC[4] {
-            return Err(refused("a newer release of this library stored them"));
+            return Err(refused("a newer release of this library stored them; update this program"));
         }
         if number(&bytes[LENGTH..HEAD]) != (bytes.len() - HEAD) as u64 {
-            return Err(refused("they are cut off"));
+            return Err(refused("they are cut off; remove them to log in anew"));
         }
         Ok(Self { bytes })
     }

@@ -75,7 +75,7 @@ impl SealingKeys {
     /// `Configuration` when there is no key.
     pub fn seal(&self, key: &RecordKey, record: &Record) -> Result<Vec<u8>> {
         let Some(sealing_key) = self.0.first() else {
-            return Err(Error::configuration("the credentials are to be sealed, but no key was given"));
+            return Err(Error::configuration("the credentials are to be sealed, but no key was given; give the key first"));
         };
         let mut sealed = Vec::with_capacity(HEAD + record.as_bytes().len() + OVERHEAD);
         sealed.extend_from_slice(MAGIC);
@@ -93,10 +93,10 @@ impl SealingKeys {
     pub fn open(&self, key: &RecordKey, sealed: &[u8]) -> Result<Record> {
         let refused = |why: &str| Err(Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}")));
         let Some((head, ciphertext)) = sealed.split_at_checked(HEAD).filter(|(head, _)| head[..4] == MAGIC[..4]) else {
-            return refused("they are cut off, or were not sealed by this library");
+            return refused("they are cut off, or were not sealed by this library; remove them to log in anew");
         };
         if head[4] != MAGIC[4] {
-            return refused("a newer release of this library sealed them");
+            return refused("a newer release of this library sealed them; update this program");
         }
         let key_id = &head[MAGIC.len()..MAGIC.len() + KEY_ID];
         let Some(sealing_key) = self.0.iter().find(|candidate| candidate.id() == key_id) else {
@@ -104,7 +104,7 @@ impl SealingKeys {
         };
         match Cipher::new(sealing_key.expose()).open(&context(head, key), ciphertext) {
             Some(mut plain) => Record::from_bytes(std::mem::take(&mut *plain)),
-            None => refused("they were changed, cut off, or put in the place of another session's"),
+            None => refused("they were changed, cut off, or put in the place of another session's; remove them to log in anew"),
         }
     }
 }

@@ -69,8 +69,10 @@ impl Introspection {
         }
         // Who reads on decides by it whom to let in: with a member that stands twice, each reader sees its own.
         json::refuse_duplicates(reply.body()).map_err(|error| {
-            Error::invalid_response("the introspection was answered with an object in which a member stands twice")
-                .with_source(error)
+            Error::invalid_response(
+                "the introspection was answered with an object in which a member stands twice; only the provider can correct that",
+            )
+            .with_source(error)
         })?;
         let subject = body.sub.map(|sub| Box::from(&*sub)).unwrap_or_default();
         Ok(Self(Some(Claims::new(reply.body().to_vec(), subject))))

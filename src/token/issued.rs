@@ -149,7 +149,11 @@ impl IssuedToken {
 
 impl Other {
     fn read(application: &Application, body: &Body<'_>) -> Result<Self> {
-        let refused = || Error::invalid_response("the provider's answer to the exchange is refused: it has no access_token");
+        let refused = || {
+            Error::invalid_response(
+                "the provider's answer to the exchange is refused: it has no access_token; only the provider can correct that",
+            )
+        };
         let life = body.expires_in.as_ref().map(|Seconds(seconds)| Duration::from_secs(*seconds));
         Ok(Self {
             token: present(&body.access_token).map(Secret::from).ok_or_else(refused)?,

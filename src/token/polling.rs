@@ -171,7 +171,7 @@ impl Polling {
                 0
             }
             "expired_token" => return Err(Error::new(ErrorKind::TimedOut, self.grant.expired).with_source(error)),
-            "access_denied" => return Err(error.with_kind(ErrorKind::Cancelled)),
+            "access_denied" => return Err(error.server_error().cloned().map_or(error, Error::cancelled)),
             _ if error.is_transient() => self.failures + 1,
             _ => return Err(error),
         };
@@ -203,9 +203,10 @@ async fn ask(application: Application, grant: Arc<AwaitedGrant>) -> Polled {
 
 fn is_about(credentials: Credentials, subject: Option<&str>) -> Result<Credentials> {
     match subject {
-        Some(subject) if credentials.user().is_none_or(|user| user.subject() != subject) => {
-            Err(Error::new(ErrorKind::IdToken, "the ID token is refused: it is about another person than the one who was asked"))
-        }
+        Some(subject) if credentials.user().is_none_or(|user| user.subject() != subject) => Err(Error::new(
+            ErrorKind::IdToken,
+            "the ID token is refused: it is about another person than the one who was asked; ask anew",
+        )),
         _ => Ok(credentials),
     }
 }

@@ -150,11 +150,12 @@ pub(crate) fn no_refresh_token() -> Error {
 /// What a failed renewal means for the refresh token: dead, perhaps spent, or as good as before.
 pub(super) fn renewal_failure(error: Error) -> Error {
     if error.server_error().is_some_and(|server| server.code() == "invalid_grant") {
-        let message = "the refresh token is spent, expired or revoked, so a person has to log in again";
+        let message = "the refresh token is spent, expired or revoked; a person has to log in again";
         return Error::new(ErrorKind::LoginRequired, message).with_source(error);
     }
     if matches!(error.kind(), ErrorKind::Network | ErrorKind::TimedOut) && !error.is_connect() {
-        let message = "the answer to the renewal was lost, so the refresh token may be spent";
+        let message =
+            "the answer to the renewal was lost, so the refresh token may be spent; try again, and log in if that is required";
         return Error::new(ErrorKind::Ambiguous, message).with_source(error);
     }
     error

@@ -56,7 +56,9 @@ pub(super) struct Body<'a> {
 impl<'a> Body<'a> {
     pub(super) fn read(reply: &'a Reply) -> Result<Self> {
         if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
-            return Err(Error::invalid_response("the token request was answered with a form, not with JSON as RFC 6749 requires"));
+            return Err(Error::invalid_response(
+                "the token request was answered with a form, not with JSON as RFC 6749 requires; the provider has to be set to JSON",
+            ));
         }
         reply.json()
     }
@@ -76,21 +78,35 @@ impl TokenResponse {
                 return Err(refused(why));
             }
             // Not quoted: it may be anything, a token among others.
-            (Some(_), Some(_)) => return Err(refused("its token_type is not DPoP, which was asked for")),
-            (Some(_), None) => return Err(refused("its token_type is not Bearer, and no other was asked for")),
+            (Some(_), Some(_)) => {
+                return Err(refused(
+                    "its token_type is not DPoP, which was asked for; see that the provider binds tokens for this application",
+                ));
+            }
+            (Some(_), None) => {
+                return Err(refused(
+                    "its token_type is not Bearer, and no other was asked for; let the provider issue bearer tokens",
+                ));
+            }
             (None, None) if application.accepts_missing_token_type() => {}
-            (None, _) => return Err(refused("it has no token_type")),
+            (None, _) => return Err(refused("it has no token_type; danger_accept_missing_token_type() takes such answers")),
         }
-        let Some(access_token) = present(&body.access_token) else { return Err(refused("it has no access_token")) };
+        let Some(access_token) = present(&body.access_token) else {
+            return Err(refused("it has no access_token; only the provider can correct that"));
+        };
         let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
         let access_token = match key {
             None => AccessToken::new(access_token, expires_at),
             Some(key) => AccessToken::bound(access_token, expires_at, key.clone(), application.time().clone()),
         };
-        let access_token = access_token.ok_or_else(|| refused("its access_token holds characters that no token may have"))?;
+        let access_token = access_token.ok_or_else(|| {
+            refused("its access_token holds characters that no token may have; only the provider can correct that")
+        })?;
         let details = body.authorization_details.map(RawValue::get);
         if details.is_some_and(|json| !serde_json::from_str(json).is_ok_and(|json| are_authorization_details(&json))) {
-            return Err(refused("its authorization_details are not an array of objects, each of which has a type"));
+            return Err(refused(
+                "its authorization_details are not an array of objects, each of which has a type; only the provider can correct that",
+            ));
         }
         Ok(Self {
             access_token,

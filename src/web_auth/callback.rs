@@ -103,12 +103,13 @@ fn authorization_error(error: &str, description: Option<&str>, code: Option<&str
     let shown = |text: &&str| ![&*state, &*nonce, &*verifier, code.unwrap_or_default()].iter().any(|secret| repeats(text, secret));
     let description = description.filter(shown);
     let code = Some(error).filter(shown).unwrap_or("unreadable");
+    let server = ServerError::new(code, description, None);
     let kind = match code {
-        "access_denied" => ErrorKind::Cancelled,
+        "access_denied" => return Error::cancelled(server),
         "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => ErrorKind::LoginRequired,
         _ => ErrorKind::Server,
     };
-    Error::server("the login", ServerError::new(code, description, None)).with_kind(kind)
+    Error::server("the login", server).with_kind(kind)
 }
 
 /// The part of a callback that holds its parameters. A fragment never reaches a server, so nothing in it counts.

@@ -68,7 +68,9 @@ impl WebAuth {
     /// `InvalidResponse`.
     pub async fn begin(&self) -> Result<PendingLogin> {
         let Some(redirect_uri) = &self.redirect_uri else {
-            return Err(Error::configuration("begin() needs a redirect_uri, exactly as it is registered at the provider"));
+            return Err(Error::configuration(
+                "begin() has no redirect_uri to come back to; set the one that is registered at the provider",
+            ));
         };
         check_redirect_uri(redirect_uri)?;
         let metadata = self.application.provider().metadata().await?;
@@ -253,7 +255,7 @@ fn outcome(result: &Result<Credentials>) -> PageOutcome {
 
 /// RFC 8252, section 7: a private scheme, a claimed https URL, or loopback. Anything else could be read by others.
 fn check_redirect_uri(text: &str) -> Result<()> {
-    let refused = |why: &str| Error::configuration(format!("the redirect URI {why}"));
+    let refused = |why: &str| Error::configuration(format!("the redirect URI {why}; give it as it is registered at the provider"));
     let uri = Url::parse(text).map_err(|error| refused("is no absolute URI").with_source(error))?;
     // RFC 6749, section 3.1.2: "The endpoint URI MUST NOT include a fragment component."
     if uri.fragment().is_some() {

@@ -113,7 +113,8 @@ impl WebAuth {
 /// `https://{domain}/v2/logout`, which no metadata name.
 fn auth0_logout(metadata: &Metadata) -> Result<Url> {
     let issuer = format!("{}/v2/logout", metadata.issuer.trim_end_matches('/'));
-    Url::parse(&issuer).map_err(|error| Error::new(ErrorKind::Discovery, "the issuer is no URL").with_source(error))
+    Url::parse(&issuer)
+        .map_err(|error| Error::new(ErrorKind::Discovery, "the issuer is no URL; check the domain or issuer").with_source(error))
 }
 
 fn end_session(metadata: &Metadata) -> Result<Url> {

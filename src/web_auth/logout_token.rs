@@ -79,17 +79,17 @@ impl Application {
         // "Verify that the Logout Token contains an events Claim whose value is JSON object containing the member name
         // http://schemas.openid.net/event/backchannel-logout", the value of which "MUST be a JSON object".
         if claims.events.logout.is_none_or(|event| json::object::<Object>(event.get().as_bytes()).is_err()) {
-            return Err(refused("its events are not that of a logout"));
+            return Err(refused("its events are not that of a logout; answer 400, and end no session"));
         }
         // "Verify that the Logout Token does not contain a nonce Claim": else it may be an ID token.
         if json::object::<MemberNames<'_>>(&jws.payload).is_ok_and(|names| names.hold("nonce")) {
-            return Err(refused("it has a nonce, as ID tokens have"));
+            return Err(refused("it has a nonce, as ID tokens have; answer 400, and end no session"));
         }
         // "Verify that the Logout Token contains a sub Claim, a sid Claim, or both."
         let filled = |text: &Option<Text<'_>>| text.as_deref().is_some_and(|text| !text.is_empty());
         let empty = |text: &Option<Text<'_>>| text.is_some() && !filled(text);
         if claims.jti.is_empty() || empty(&claims.sub) || empty(&claims.sid) || !(filled(&claims.sub) || filled(&claims.sid)) {
-            return Err(refused("it names neither a person nor a session, or has no jti"));
+            return Err(refused("it names neither a person nor a session, or has no jti; answer 400, and end no session"));
         }
         Ok(LogoutToken {
             subject: claims.sub.as_deref().map(Box::from),

@@ -51,10 +51,17 @@ pub(crate) async fn push(application: &Application, metadata: &Metadata, form: F
 /// code". Some answer with 200.
 pub(crate) fn read(reply: &Reply) -> Result<(Text<'_>, Duration)> {
     if !matches!(reply.status, StatusCode::CREATED | StatusCode::OK) {
-        return Err(Error::invalid_response(format!("{CONTEXT} was answered with {}, where 201 is the rule", reply.status)));
+        return Err(Error::invalid_response(format!(
+            "{CONTEXT} was answered with {}, where 201 is the rule; only the provider can correct that",
+            reply.status
+        )));
     }
     let body: Body<'_> = reply.json()?;
-    let refused = |why: &str| Err(Error::invalid_response(format!("the provider's answer to {CONTEXT} is refused: {why}")));
+    let refused = |why: &str| {
+        Err(Error::invalid_response(format!(
+            "the provider's answer to {CONTEXT} is refused: {why}; only the provider can correct that"
+        )))
+    };
     let Some(request_uri) = body.request_uri.filter(|uri| !uri.is_empty()) else { return refused("it has no request_uri") };
     if request_uri.len() > LONGEST_URI || !request_uri.bytes().all(|byte| byte.is_ascii_graphic()) {
         return refused("its request_uri is no URI that a browser could be sent on with");

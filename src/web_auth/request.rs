@@ -91,7 +91,9 @@ impl AuthorizeUrl {
 
     pub(crate) fn write(mut self, write: impl FnOnce(&mut Self)) -> Result<Url> {
         write(&mut self);
-        Url::parse(&self.0).map_err(|error| Error::configuration("the authorization URL could not be built").with_source(error))
+        Url::parse(&self.0).map_err(|error| {
+            Error::configuration("the authorization URL could not be built; check what this program asks for").with_source(error)
+        })
     }
 }
 

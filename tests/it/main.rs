@@ -27,6 +27,7 @@ mod device;
 mod device_pace;
 mod discovery;
 mod dpop;
+mod errors;
 mod exchange;
 mod fapi2;
 mod for_api;

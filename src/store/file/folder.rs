@@ -31,7 +31,7 @@ impl Folder {
         match fs::metadata(&self.path) {
             Ok(metadata) => self.check_own(&metadata).map(|()| true),
             Err(error) if error.kind() == IoKind::NotFound => Ok(false),
-            Err(error) => Err(self.failed("", "could not be looked into", error)),
+            Err(error) => Err(self.failed("", "could not be looked into; give this user the right to", error)),
         }
     }
 
@@ -47,9 +47,11 @@ impl Folder {
         // One byte more than there are, so that the buffer does not grow and leave a copy behind.
         let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(LONGEST) + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
-        file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(|error| self.failed(name, "could not be read", error))?;
+        file.take(LONGEST as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.failed(name, "could not be read; check its rights and its disk", error))?;
         if bytes.len() > LONGEST {
-            return Err(self.refused(name, "is too long for credentials"));
+            return Err(self.refused(name, "is too long for credentials; remove it to log in anew"));
         }
         Ok(Some(bytes))
     }
@@ -57,7 +59,7 @@ impl Folder {
     /// Puts the bytes in the place of the file in one step. Only one at a time may do so for one name.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         if bytes.len() > LONGEST {
-            return Err(Error::new(ErrorKind::Store, "the credentials are too long to be stored"));
+            return Err(Error::new(ErrorKind::Store, "the credentials are too long to be stored; ask for fewer scopes and claims"));
         }
         self.create()?;
         self.write_new(name, bytes).map_err(|error| {
@@ -65,7 +67,7 @@ impl Folder {
             _ = fs::remove_file(self.path.join(new(name)));
             self.failed(name, "could not be written; the disk may be full or write-protected", error)
         })?;
-        self.sync().map_err(|error| self.failed(name, "was written, but may not survive a power failure", error))
+        self.sync().map_err(|error| self.failed(name, "was written, but may not survive a power failure; check its disk", error))
     }
 
     fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -84,14 +86,14 @@ impl Folder {
         let removed = remove_if_there(&self.path.join(new(name)))
             .and_then(|()| remove_if_there(&self.path.join(name)))
             .and_then(|()| self.sync());
-        removed.map_err(|error| self.failed(name, "could not be removed", error))
+        removed.map_err(|error| self.failed(name, "could not be removed; remove it by hand", error))
     }
 
     /// An empty file, to be locked.
     pub(super) fn open_empty(&self, name: &str) -> Result<fs::File> {
         self.create()?;
         let opened = self.open(name, OpenOptions::new().write(true).create(true).truncate(false))?;
-        opened.map(|(file, _)| file).ok_or_else(|| self.refused(name, "went away while it was opened"))
+        opened.map(|(file, _)| file).ok_or_else(|| self.refused(name, "went away while it was opened; try again"))
     }
 
     fn open(&self, name: &str, options: &mut OpenOptions) -> Result<Option<(fs::File, Metadata)>> {
@@ -102,7 +104,7 @@ impl Folder {
             Ok(_) => Err(self.refused(name, "has to be a plain file; remove what is there")),
             Err(error) if error.kind() == IoKind::NotFound => Ok(None),
             Err(_) if path.is_symlink() => Err(self.refused(name, "has to be a plain file; remove the link that is there")),
-            Err(error) => Err(self.failed(name, "could not be opened", error)),
+            Err(error) => Err(self.failed(name, "could not be opened; check its rights", error)),
         }
     }
 
@@ -114,13 +116,15 @@ impl Folder {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path).map_err(|error| self.failed("", "could not be made", error))?;
+        builder
+            .create(&self.path)
+            .map_err(|error| self.failed("", "could not be made; check the rights of the folder around it", error))?;
         self.exists().map(drop)
     }
 
     fn check_own(&self, metadata: &Metadata) -> Result<()> {
         if !metadata.is_dir() {
-            return Err(self.refused("", "has to be a folder"));
+            return Err(self.refused("", "has to be a folder; remove what is there, or name another"));
         }
         let refused =
             |()| self.refused("", "can be changed by other users; name a folder inside it, which is made for this user alone");

@@ -13,7 +13,8 @@ pub(super) fn read(program: &str) -> Result<Option<SealingKey>> {
         Err(error) => return Err(unusable(&error)),
     };
     let Ok(bytes) = <[u8; 32]>::try_from(secret.as_slice()) else {
-        let message = format!("the keychain's entry {program} ({USER}) holds no key of this library; it is left as it is");
+        let message =
+            format!("the keychain's entry {program} ({USER}) holds no key of this library; remove it there to log in anew");
         return Err(Error::new(ErrorKind::Store, message));
     };
     Ok(Some(SealingKey::from_bytes(bytes)))

@@ -103,7 +103,12 @@ impl Keychain {
         let (program, key) = (self.program.clone(), SealingKey::generate()?);
         off_the_workers(move || entry::write(&program, &key)).await?;
         // As the keychain has it: one that loses what it is given must not be sealed with.
-        self.read_key().await?.ok_or_else(|| Error::new(ErrorKind::Store, "the keychain did not keep what it was given"))
+        self.read_key().await?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Store,
+                "the keychain did not keep what it was given; unlock it, or keep the credentials in a store::File",
+            )
+        })
     }
 }
 

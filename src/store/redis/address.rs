@@ -17,7 +17,9 @@ pub(super) struct Address {
 impl Address {
     /// No error repeats the URL: it may hold a password.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let refused = |why: &str| Error::configuration(format!("the Redis URL cannot be used: {why}"));
+        let refused = |why: &str| {
+            Error::configuration(format!("the Redis URL cannot be used: {why}; give one such as rediss://redis.acme.com:6379/0"))
+        };
         let mut url = Url::parse(text).map_err(|_| refused("it is no absolute URL"))?;
         let tls = match url.scheme() {
             "rediss" => true,

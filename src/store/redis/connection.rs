@@ -73,7 +73,7 @@ impl Connection {
         async move {
             let connection = timeout(CONNECTS_WITHIN, connect(&address, tls))
                 .await
-                .unwrap_or_else(|_| Err(unreachable("did not take a connection in time").transient()))?;
+                .unwrap_or_else(|_| Err(unreachable("did not take a connection in time; try again").transient()))?;
             let open = Open { number: NUMBERS.fetch_add(1, Ordering::Relaxed), connection };
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(open.clone());
             Ok(open)
@@ -82,7 +82,9 @@ impl Connection {
 }
 
 async fn connect(address: &Address, tls: Option<Arc<ClientConfig>>) -> Result<MultiplexedConnection> {
-    let broken = |error: std::io::Error| unreachable("could not be connected to").transient().with_source(error);
+    let broken = |error: std::io::Error| {
+        unreachable("could not be connected to; check its address, and that it runs").transient().with_source(error)
+    };
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(broken)?;
     stream.set_nodelay(true).map_err(broken)?;
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWERS_WITHIN));
@@ -94,8 +96,12 @@ async fn connect(address: &Address, tls: Option<Arc<ClientConfig>>) -> Result<Mu
             connection
         }
         Some(tls) => {
-            let name = ServerName::try_from(address.host.clone())
-                .map_err(|error| Error::configuration("the Redis URL cannot be used: it names no host").with_source(error))?;
+            let name = ServerName::try_from(address.host.clone()).map_err(|error| {
+                Error::configuration(
+                    "the Redis URL cannot be used: it names no host; give one such as rediss://redis.acme.com:6379/0",
+                )
+                .with_source(error)
+            })?;
             let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
                 unreachable("could not be connected to over TLS; check its certificate").transient().with_source(error)
             })?;
@@ -121,11 +127,11 @@ fn failed(error: RedisError) -> Error {
         return unreachable("does not let this program in; check the password and what its user may do").with_source(error);
     }
     let why = if error.is_timeout() {
-        "did not answer in time"
+        "did not answer in time; try again"
     } else if error.is_io_error() {
-        "broke the connection off"
+        "broke the connection off; try again"
     } else {
-        "refused the command"
+        "refused the command; its source says why"
     };
     unreachable(why).transient().with_source(error)
 }
@@ -134,8 +140,10 @@ fn not_done(what: &str, cause: &Error) -> Error {
     if cause.kind() == ErrorKind::Configuration {
         return cause.clone();
     }
-    let error = Error::new(ErrorKind::Store, format!("{what}: Redis failed")).with_source(cause.clone());
-    if cause.is_transient() || cause.kind() == ErrorKind::Ambiguous { error.transient() } else { error }
+    let is_passing = cause.is_transient() || cause.kind() == ErrorKind::Ambiguous;
+    let step = if is_passing { "try again" } else { "its source says what to do" };
+    let error = Error::new(ErrorKind::Store, format!("{what}, because Redis failed; {step}")).with_source(cause.clone());
+    if is_passing { error.transient() } else { error }
 }
 
 /// After these, another connection may reach another server, or a server that is in order again.

@@ -54,7 +54,9 @@ impl Lease {
             _ = sender.send(Ok(Self { holder: keeper.holder.clone(), found, outcome, _held: held }));
             keeper.keep(dropped, within_this_process).await;
         });
-        receiver.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Store, "the wait for the stored credentials was broken off")))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Store, "the wait for the stored credentials was broken off; try again")))
     }
 
     /// The record as it was when the lease was acquired, once: who asks again wants to know what it is now.

@@ -130,7 +130,7 @@ impl Redis {
         let record = self.keys.open(key, &sealed)?;
         // Saves compare with the generation beside the sealed record.
         if stored.generation != Some(record.generation()) {
-            let message = "the stored credentials are left as they are: their generation was changed";
+            let message = "the stored credentials are left as they are: their generation was changed; remove them to log in anew";
             return Err(Error::new(ErrorKind::Store, message));
         }
         Ok(Some(record))
@@ -149,7 +149,9 @@ impl Settings {
             return Err(Error::configuration("Redis is spoken to without TLS only on loopback; use a rediss:// URL"));
         }
         if self.prefix.contains(['{', '}']) {
-            return Err(Error::configuration("the prefix of keys in Redis may not have braces: they are the hash tag's"));
+            return Err(Error::configuration(
+                "the prefix of keys in Redis may not have braces, which are the hash tag's; leave them out",
+            ));
         }
         let tls = address.tls.then(|| tls::config(self.authorities.as_deref())).transpose()?;
         Ok(Connection::new(address, tls))
@@ -207,7 +209,7 @@ impl CredentialsStore for Redis {
 
     async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
         let Some(lease) = lock.guard::<Lease>() else {
-            return Err(Error::new(ErrorKind::Store, "the lock is another store's"));
+            return Err(Error::new(ErrorKind::Store, "the lock is another store's; announce a renewal under one of this store"));
         };
         let keys = self.keys(key);
         let mut call = scripts::ANNOUNCE.key(keys.record);

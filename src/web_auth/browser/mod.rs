@@ -60,7 +60,9 @@ fn only_web_pages(url: &Url) -> Result<()> {
     if matches!(url.scheme(), "http" | "https") {
         Ok(())
     } else {
-        Err(Error::configuration("a login is a page of the web: only http and https URLs are opened"))
+        Err(Error::configuration(
+            "a login is a page of the web: only http and https URLs are opened; check the provider's metadata",
+        ))
     }
 }
 

@@ -89,7 +89,10 @@ impl Browser for PrintUrl {
     /// `Browser` when it cannot be written; `Configuration` for what is no web page.
     async fn open(&self, url: &Url) -> Result<()> {
         only_web_pages(url)?;
-        self.print(url).map_err(|error| Error::new(ErrorKind::Browser, "the login's URL could not be printed").with_source(error))
+        self.print(url).map_err(|error| {
+            Error::new(ErrorKind::Browser, "the login's URL could not be printed; let PrintUrl write to what is open")
+                .with_source(error)
+        })
     }
 
     async fn pasted(&self) -> Result<String> {

@@ -84,7 +84,7 @@ impl Listener {
             }
         }
         let Some(failure) = failure else {
-            return Err(Error::configuration("a browser login needs at least one redirect port"));
+            return Err(Error::configuration("a browser login needs at least one redirect port; name one with redirect_ports"));
         };
         Err(none_free(address, &failure).with_source(failure))
     }
@@ -285,9 +285,9 @@ fn none_free(address: &LoopbackAddress, failure: &io::Error) -> Error {
     };
     let host = address.host_name();
     let message = if failure.kind() == io::ErrorKind::AddrInUse {
-        format!("{ports} of {host} {are} in use: end the program that listens there, or register and set {another}")
+        format!("{ports} of {host} {are} in use; end the program that listens there, or register and set {another}")
     } else {
-        format!("{ports} of {host} cannot be listened on: register and set {another}")
+        format!("{ports} of {host} cannot be listened on; register and set {another}")
     };
     Error::new(ErrorKind::Browser, message)
 }

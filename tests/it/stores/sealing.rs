@@ -20,7 +20,8 @@ fn a_sealed_record_opens_for_no_other_session() {
     assert_eq!(refused.kind(), ErrorKind::Store);
     assert_eq!(
         refused.to_string(),
-        "the stored credentials are left as they are: they were changed, cut off, or put in the place of another session's"
+        "the stored credentials are left as they are: they were changed, cut off, or put in the place of another session's; \
+         remove them to log in anew"
     );
 }
 

@@ -44,7 +44,7 @@ async fn a_busy_port_leads_to_the_next_and_all_busy_to_an_error_that_names_them(
     assert_eq!(error.kind(), ErrorKind::Browser);
     assert_eq!(
         error.to_string(),
-        format!(":{one} and :{two} of 127.0.0.1 are in use: end the program that listens there, or register and set other ports")
+        format!(":{one} and :{two} of 127.0.0.1 are in use; end the program that listens there, or register and set other ports")
     );
     drop(second);
     assert_eq!(port(&bind(&address).unwrap()), two);
