@@ -211,7 +211,10 @@ async fn a_refusal_says_what_it_means_for_an_exchange() {
         assert_eq!((error.kind(), error.server_error().unwrap().description()), (ErrorKind::Server, None));
     }
     let error = api(&provider).exchange("another", LEGACY).send().await.unwrap_err();
-    assert_eq!(error.to_string(), "the provider refused the token request: invalid_request (The subject_token is not valid)");
+    assert_eq!(
+        error.to_string(),
+        "the provider refused the token request: invalid_request (The subject_token is not valid); check what this program asks for"
+    );
 }
 
 /// I1
