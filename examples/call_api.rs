@@ -5,8 +5,11 @@
 //! `AUTH0_CLIENT_ID`, `API_AUDIENCE` and `API_URL` set it is the real thing.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
+use std::time::Duration;
 
 use hallpass::testing::{Api, TestBrowser, TestProvider};
 use hallpass::{AuthorizedClient, Credentials, WebAuth};
@@ -31,15 +34,16 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
         .connection("Username-Password-Authentication")
         .ephemeral_port();
     let by_hand = env::args().any(|argument| argument == "--browser");
-    let auth = if by_hand { auth } else { auth.browser(TestBrowser::new()) };
-    println!(
-        "{}",
-        if by_hand { "Log in, in your browser. Any password will do." } else { "Jane logs in, in a browser of her own." }
-    );
-    let credentials = auth.start().await?;
+    let credentials = if by_hand {
+        let waiting = terminal::waiting("Log in, in your browser; any password will do", LOGIN);
+        auth.clone().browser(waiting.browser()).timeout(LOGIN).start().await?
+    } else {
+        println!("Jane logs in, in a browser of her own.");
+        auth.clone().browser(TestBrowser::new()).start().await?
+    };
     show(&auth, &credentials).await?;
 
-    println!("\nThe API is called:");
+    terminal::heading("The API is called");
     let client = AuthorizedClient::new(credentials)?.base_url(api.url())?;
     expect("with the token", client.get("messages").send().await?.status().as_u16(), 200)?;
     expect("with the token, where it lacks the scope", refused(client.get("admin").send().await), 403)?;
@@ -49,11 +53,12 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
 async fn at_auth0(domain: &str) -> Result<(), Box<dyn Error>> {
     let (client_id, audience, url) = (env::var("AUTH0_CLIENT_ID")?, env::var("API_AUDIENCE")?, env::var("API_URL")?);
     let auth = WebAuth::new(domain, client_id).audience(audience);
-    println!("Log in at {domain}, in your browser.");
-    let credentials = auth.start().await?;
+    let waiting = terminal::waiting(&format!("Log in at {domain}, in your browser"), LOGIN);
+    let credentials = auth.clone().browser(waiting.browser()).timeout(LOGIN).start().await?;
+    drop(waiting);
     show(&auth, &credentials).await?;
 
-    println!("\nThe API is called:");
+    terminal::heading("The API is called");
     let client = AuthorizedClient::new(credentials)?;
     expect("with the token", client.get(&url).send().await?.status().as_u16(), 200)?;
     expect("without the token", without_token(url.parse()?).await?, 401)
@@ -61,12 +66,12 @@ async fn at_auth0(domain: &str) -> Result<(), Box<dyn Error>> {
 
 async fn show(auth: &WebAuth, credentials: &Credentials) -> Result<(), Box<dyn Error>> {
     let user = auth.application().user_info(credentials).await?;
-    println!("\nThe login is verified:");
-    println!("  who      {} ({})", user.name().unwrap_or_default(), user.subject());
-    println!("  email    {}", user.email().unwrap_or_default());
-    println!("  scope    {}", credentials.scope());
+    terminal::heading("The login is verified");
+    terminal::fact("who", format!("{} ({})", user.name().unwrap_or_default(), user.subject()));
+    terminal::fact("email", user.email().unwrap_or_default());
+    terminal::fact("scope", credentials.scope());
     if let Some(moment) = credentials.expires_at() {
-        println!("  expires  {moment}");
+        terminal::fact("expires", moment);
     }
     Ok(())
 }
@@ -82,13 +87,16 @@ fn refused(answer: hallpass::Result<reqwest::Response>) -> u16 {
     match answer {
         Ok(response) => response.status().as_u16(),
         Err(error) => {
-            println!("  ({error})");
+            terminal::fact("error", &error);
             error.step_up().map_or(0, |_| 403)
         }
     }
 }
 
 fn expect(what: &str, status: u16, expected: u16) -> Result<(), Box<dyn Error>> {
-    println!("  {status}  {what}");
+    terminal::fact(&status.to_string(), what);
     if status == expected { Ok(()) } else { Err(format!("{what}: {status} instead of {expected}").into()) }
 }
+
+/// How long the person may take.
+const LOGIN: Duration = Duration::from_secs(300);

@@ -3,6 +3,8 @@
 //! `cargo run --example custom_store` puts it through the suite that every store has to pass, and then logs in with it.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,7 +60,7 @@ impl Sessions {
 async fn main() -> Result<()> {
     let sessions = Sessions::default();
     store_contract(|| sessions.clone()).await;
-    println!("The store does all that a store has to do.\n");
+    terminal::heading("The store does all that a store has to do");
 
     let provider = TestProvider::start().await;
     let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid email offline_access").ephemeral_port();
@@ -67,7 +69,7 @@ async fn main() -> Result<()> {
         let session = CredentialsManager::new(auth.clone().browser(TestBrowser::new()), sessions.clone());
         session.login_if_needed().await?;
         let email = session.user().await?.and_then(|user| user.email()).unwrap_or_default();
-        println!("The {start} start: {email}, after {} login.", provider.count(Endpoint::Authorize));
+        terminal::fact(start, format!("start: {email}, after {} login", provider.count(Endpoint::Authorize)));
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! use the grant *Device Code*) you are Jane.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 use std::time::Duration;
@@ -19,7 +21,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(domain) => {
             let mut login = Application::new(domain, env::var("AUTH0_CLIENT_ID")?).device().start().await?;
             show(&login);
-            greet(&count_down(&mut login).await?)
+            let waiting = terminal::waiting("Waiting for you to confirm the code", login.expires_in());
+            let credentials = login.wait().await?;
+            drop(waiting);
+            greet(&credentials)
         }
         Err(_) => inside_this_process().await,
     }
@@ -37,32 +42,23 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         TestBrowser::new().visit_page(&page).await
     });
-    let credentials = count_down(&mut login).await?;
+    let waiting = terminal::waiting("Waiting for Jane to confirm the code", login.expires_in());
+    let credentials = login.wait().await?;
+    drop(waiting);
     println!("Jane's browser shows: {}", jane.await??.title());
     greet(&credentials)
 }
 
 fn show(login: &DeviceLogin) {
-    println!("Open  {}", login.verification_uri());
-    println!("type  {}\n", login.user_code());
+    terminal::fact("open", login.verification_uri());
+    terminal::fact("and type", login.user_code());
     // A method of the feature `qr`.
-    println!("{}\n", login.qr_code());
-}
-
-/// Waits, and says each second for how long the code is still good.
-async fn count_down(login: &mut DeviceLogin) -> hallpass::Result<Credentials> {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            // Dropping it each second loses nothing: the next one goes on where it was.
-            finished = login.wait() => return finished,
-            _ = seconds.tick() => println!("waiting, {} s left", login.expires_in().as_secs()),
-        }
-    }
+    println!("\n{}\n", login.qr_code());
 }
 
 fn greet(credentials: &Credentials) -> Result<(), Box<dyn Error>> {
     let user = credentials.user().ok_or("the login proves who it was")?;
-    println!("\nLogged in: {} ({})", user.name().unwrap_or_default(), user.subject());
+    terminal::heading("Logged in");
+    terminal::fact("who", format!("{} ({})", user.name().unwrap_or_default(), user.subject()));
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! *Machine to Machine*) the token is Auth0's.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 
@@ -24,14 +26,14 @@ async fn at_auth0(domain: String) -> Result<(), Box<dyn Error>> {
     let service = Application::new(domain, env::var("AUTH0_CLIENT_ID")?)
         .client_auth(ClientAuth::client_secret_post(env::var("AUTH0_CLIENT_SECRET")?));
     let token = service.client_credentials().audience(env::var("AUTH0_AUDIENCE")?).token().await?;
-    println!("A token that is good until {:?}.", token.expires_at());
+    terminal::fact("token", format!("good until {}", token.expires_at().ok_or("Auth0 says how long a token lives")?));
     Ok(())
 }
 
 async fn inside_this_process() -> Result<(), Box<dyn Error>> {
     // Once, when the service is set up: a key pair, of which the provider is given the public half.
     let key = PrivateKey::generate("ES256")?.kid("reports-1");
-    println!("registered at the provider: {}\n", key.public_jwk());
+    terminal::fact("key", format!("registered at the provider: {}", key.public_jwk()));
     let pem = key.to_pem(); // kept where only the service reads it
     let provider = TestProvider::builder().client(TestClient::signing("reports", key.public_jwk())).start().await;
     let api = Api::start(&provider, "https://api.acme.com").await;
@@ -50,19 +52,15 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
     for call in calls {
         assert_eq!(call.await??.status(), 200);
     }
-    println!("100 calls at once, and {} token request", provider.count(Endpoint::Token));
+    terminal::fact("calls", format!("100 at once, and {} token request", provider.count(Endpoint::Token)));
     assert_eq!(provider.count(Endpoint::Token), 1);
 
     // An API that is handed a token it cannot read asks the provider what it is.
     let presented = token.token().await?.expose().into();
     let said = service.introspect(&presented).await?;
     assert!(said.is_active() && said.has_scope("read:messages"));
-    println!(
-        "the token is {}'s, for {}, until {:?}",
-        said.client_id().unwrap_or_default(),
-        said.audience().join(", "),
-        said.expires_at()
-    );
+    terminal::fact("token", format!("of {} for {}", said.client_id().unwrap_or_default(), said.audience().join(", ")));
+    terminal::fact("expires", said.expires_at().ok_or("it is known when the token expires")?);
 
     // Somebody else's key is refused, and the error says what to look at.
     let stranger =
@@ -70,6 +68,6 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
     let error =
         stranger.client_credentials().audience("https://api.acme.com").token().await.err().ok_or("a stranger is refused")?;
     assert!(error.to_string().contains("check that the provider has its public key"));
-    println!("with another key: {error}");
+    terminal::fact("stranger", error);
     Ok(())
 }

@@ -5,19 +5,23 @@
 //! set it is the real thing: run it twice, then once with `logout`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use hallpass::store::File;
 use hallpass::testing::{Endpoint, TestBrowser, TestProvider};
+use hallpass::web_auth::{PrintUrl, SystemBrowser};
 use hallpass::{CredentialsManager, WebAuth};
 use tokio::process::Command;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
-        return program(WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?), &state_folder()?).await;
+        let browser = SystemBrowser::new().or(PrintUrl::new().pasted_from_stdin()); // the URL, where there is no browser
+        return program(WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?).browser(browser), &state_folder()?).await;
     }
     match (env::var("SESSION_ISSUER"), env::var_os("SESSION_FOLDER")) {
         (Ok(issuer), Some(folder)) => {
@@ -76,7 +80,7 @@ async fn starts(provider: &TestProvider, folder: &Path) -> Result<(), Box<dyn Er
         ("fifth start", None, 2),
     ];
     for (start, command, logins) in starts {
-        println!("\nThe {start}:");
+        terminal::heading(format!("The {start}"));
         let mut program = Command::new(env::current_exe()?);
         program.args(command).env("SESSION_ISSUER", provider.issuer()).env("SESSION_FOLDER", folder);
         let status = program.status().await?;

@@ -4,6 +4,8 @@
 //! `cargo run --example token_exchange` needs no account and no network: an identity provider and two APIs run inside this process.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::error::Error;
 
 use hallpass::testing::{Api, TestBrowser, TestProvider};
@@ -32,7 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .client_auth(ClientAuth::client_secret_post(provider.client_secret()));
     let exchange = api.exchange(presented.expose(), TokenExchange::ACCESS_TOKEN).audience(ARCHIVE).scope("read:messages");
     let issued = exchange.send().await?;
-    println!("issued: {} for {}", issued.issued_token_type().unwrap_or("a token"), issued.scope().unwrap_or_default());
+    let kind = issued.issued_token_type().unwrap_or("a token");
+    terminal::fact("issued", format!("{kind} for {}", issued.scope().unwrap_or_default()));
     let for_the_archive = issued.access_token().ok_or("an access token was asked for")?;
     assert_eq!(with(for_the_archive.clone()).get(archive.url()).send().await?.status(), 200);
     let whose = api.introspect(&issued.token()).await?;
@@ -41,11 +44,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Joe has a session of the program's old login, which an action of the tenant can check.
     let joe = api.exchange("session-4711", LEGACY).audience(FRONT).scope("openid email offline_access").send().await?;
     let credentials = joe.credentials().ok_or("an access token comes")?;
-    println!("moved over: {}", credentials.user().and_then(|user| user.email()).unwrap_or_default());
+    terminal::fact("moved", credentials.user().and_then(|user| user.email()).unwrap_or_default());
     assert!(credentials.refresh_token().is_some(), "and stays logged in");
 
     let refused = api.exchange("session-0815", LEGACY).send().await.err().ok_or("an invented session is refused")?;
-    println!("an invented one: {refused}");
+    terminal::fact("invented", &refused);
     assert_eq!(refused.server_error().map(|server| server.code()), Some("invalid_request"));
     Ok(())
 }
