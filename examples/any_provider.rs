@@ -10,6 +10,8 @@
 //! - Auth0: `acme.eu.auth0.com`, whose ports are fixed: leave `ephemeral_port()` out
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 
@@ -28,7 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("signing with ES256", TestProvider::builder().id_token_algorithm("ES256")),
     ] {
         let provider = provider.start().await;
-        println!("One {what}: {}", provider.issuer());
+        terminal::heading(format!("One {what}"));
+        terminal::fact("issuer", provider.issuer());
         let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid email");
         let credentials = auth.ephemeral_port().browser(TestBrowser::new()).start().await?;
         show(&credentials);
@@ -40,5 +43,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 fn show(credentials: &Credentials) {
     let Some(user) = credentials.user() else { return };
-    println!("  {} has logged in, {}", user.subject(), user.email().as_deref().unwrap_or("without an email address"));
+    terminal::fact("who", user.subject());
+    terminal::fact("email", user.email().as_deref().unwrap_or("not told"));
 }

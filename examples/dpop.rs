@@ -6,6 +6,8 @@
 //! for real: switch on sender constraining (DPoP) for the API there first.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 
@@ -19,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let auth = WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?).audience(env::var("AUTH0_AUDIENCE")?);
         let session = log_in(auth, Memory::new()).await?;
-        println!("who it is: {:?}", session.user().await?.and_then(|user| user.name()));
+        terminal::fact("who", session.user().await?.and_then(|user| user.name()).unwrap_or_default());
         return Ok(());
     }
     let provider = TestProvider::builder().client(TestClient::public("native").requires_dpop_nonce()).start().await;
@@ -31,18 +33,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let store = Memory::new();
     let session = log_in(auth(), store.clone()).await?;
-    println!("the provider was asked {} times: the first proof lacked its nonce", provider.count(Endpoint::Token));
+    terminal::fact("login", format!("asked {} times: the first proof lacked the nonce", provider.count(Endpoint::Token)));
     assert_eq!(provider.count(Endpoint::Token), 2);
 
     call(&session, &api).await?;
-    println!("the API was called twice and asked {} times, since its nonce was not known at first", api.count());
+    terminal::fact("calls", format!("two, and asked {} times: its nonce was not known at first", api.count()));
     assert_eq!(api.count(), 3);
 
     // The next start of the program makes another key, and goes on with the one that the login is bound to.
     let later = log_in(auth(), store).await?;
     call(&later, &api).await?;
     let renewed = later.renew().await?;
-    println!("after a restart the session goes on with its key, also to renew itself; nobody had to log in");
+    terminal::fact("restart", "the session goes on with its key, also to renew itself; nobody had to log in");
     assert_eq!(provider.count(Endpoint::Authorize), 1);
 
     // Somebody has found a token in a log.
@@ -52,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("with a key of the thief's own", AccessToken::dpop(stolen, DpopKey::generate()?)?),
     ] {
         let answer = AuthorizedClient::new(token)?.get(api.url()).send().await?;
-        println!("a thief shows it {how}: {}", answer.status());
+        terminal::fact("thief", format!("{how}: {}", answer.status()));
         assert_eq!(answer.status(), 401);
     }
     Ok(())
@@ -65,7 +67,8 @@ async fn log_in(auth: WebAuth, store: impl CredentialsStore) -> Result<Credentia
     let credentials = session.login_if_needed().await?;
     assert_eq!(credentials.token_type(), TokenType::DPoP);
     let key = credentials.access_token().dpop_key().ok_or("a DPoP token has a key")?;
-    println!("logged in; the tokens are bound to the key {}", key.thumbprint());
+    terminal::heading("Logged in");
+    terminal::fact("bound to", key.thumbprint());
     Ok(session)
 }
 

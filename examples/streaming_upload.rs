@@ -4,6 +4,8 @@
 //! process.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::error::Error;
 use std::path::Path;
 
@@ -39,13 +41,13 @@ async fn there_and_back(client: &AuthorizedClient, api: &Api, token: &str, folde
     let film = folder.join("film.mp4");
     fs::write(&film, vec![7; SIZE]).await?;
     let kept: Value = upload(client, File::open(&film).await?).await?.error_for_status()?.json().await?;
-    println!("Sent {} bytes as they were read from the disk.", kept["body_length"]);
+    terminal::fact("sent", format!("{} bytes as they were read from the disk", kept["body_length"]));
     assert_eq!(kept["body_length"], SIZE);
 
     // A file that was sent is read to its end: only its owner can open it again.
     api.refuse(token);
     let refused = upload(client, File::open(&film).await?).await?.status();
-    println!("The API refused the token: {refused}. It was renewed meanwhile, so the file is sent anew.");
+    terminal::fact("refused", format!("{refused}; the token was renewed meanwhile, so the file is sent anew"));
     assert_eq!(refused, StatusCode::UNAUTHORIZED);
     assert_eq!(upload(client, File::open(&film).await?).await?.status(), StatusCode::OK);
 
@@ -55,7 +57,7 @@ async fn there_and_back(client: &AuthorizedClient, api: &Api, token: &str, folde
         copy.write_all(&piece).await?;
     }
     copy.sync_all().await?;
-    println!("And {} bytes came back, written as they arrived.", copy.metadata().await?.len());
+    terminal::fact("received", format!("{} bytes, written as they arrived", copy.metadata().await?.len()));
     assert_eq!(copy.metadata().await?.len(), SIZE as u64);
     Ok(())
 }

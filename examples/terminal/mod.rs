@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use console::{Term, style};
 use hallpass::web_auth::{PrintUrl, SystemBrowser};
 
-pub fn heading(text: impl Display) {
+pub(crate) fn heading(text: impl Display) {
     println!("\n{}", style(text).bold());
 }
 
-pub fn fact(name: &str, value: impl Display) {
+pub(crate) fn fact(name: &str, value: impl Display) {
     println!("  {} {value}", style(format!("{name:<9}")).cyan());
 }
 
 /// Something that is waited for, until this is dropped.
-pub struct Waiting(Arc<Mutex<Line>>);
+pub(crate) struct Waiting(Arc<Mutex<Line>>);
 
 enum Line {
     /// Drawn anew each tenth of a second.
@@ -27,7 +27,7 @@ enum Line {
     Over,
 }
 
-pub fn waiting(what: &str, at_most: Duration) -> Waiting {
+pub(crate) fn waiting(what: &str, at_most: Duration) -> Waiting {
     let terminal = Term::stderr();
     if !terminal.is_term() {
         eprintln!("{what}: {} seconds at most.", at_most.as_secs());
@@ -52,7 +52,7 @@ pub fn waiting(what: &str, at_most: Duration) -> Waiting {
 impl Waiting {
     /// The system's browser. Where there is none, the login's URL is printed, to be opened elsewhere, and the person pastes the
     /// address that they came back to: the line makes room for that.
-    pub fn browser(&self) -> SystemBrowser {
+    pub(crate) fn browser(&self) -> SystemBrowser {
         SystemBrowser::new().or(PrintUrl::to(Room(Arc::clone(&self.0))).pasted_from_stdin())
     }
 }

@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 mod app;
+#[path = "../terminal/mod.rs"]
+mod terminal;
 mod visitor;
 
 use std::env;
@@ -41,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let home = home(&listener)?;
     let serving = serve(listener, application, AUDIENCE, api.url().clone());
     if stdout().is_terminal() || env::args().any(|argument| argument == "--serve") {
-        println!("Log in as anybody: any password will do.");
+        terminal::heading("Log in as anybody; any password will do");
         return serving.await;
     }
     tokio::select! {
@@ -61,7 +63,7 @@ async fn serve(
     api: Url,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let home = home(&listener)?;
-    println!("The application is at {home}");
+    terminal::fact("open", &home);
     let app = App::new(application, audience, home, api)?;
     Ok(axum::serve(listener, app.router()).await?)
 }
@@ -88,6 +90,6 @@ async fn two_people(home: &Url, provider: &TestProvider) -> Result<(), Box<dyn E
     if (provider.count(Endpoint::Revoke), provider.count(Endpoint::Logout)) != (1, 1) {
         return Err("the logout was told to the provider, once".into());
     }
-    println!("\nBoth logged in through their browsers, and were never mixed up.");
+    terminal::heading("Both logged in through their browsers, and were never mixed up");
     Ok(())
 }
