@@ -50,7 +50,9 @@ impl ProtectedResource {
         };
         let reply = transport.get("the request for the API's metadata", &metadata_url).await?;
         if !reply.status.is_success() {
-            return Err(reply.unexpected_status(ErrorKind::Discovery, now));
+            let error = reply.unexpected_status(ErrorKind::Discovery, now);
+            let advice = "use WebAuth::new with the provider that the API's documentation names";
+            return Err(if error.is_transient() { error } else { error.with_advice(advice) });
         }
         let document: Document<'_> =
             reply.json().map_err(|error| refused("it is no JSON document that names a resource").with_source(error))?;
@@ -63,7 +65,8 @@ impl ProtectedResource {
         let own = url.as_str();
         let is_root = url.path() == "/" && url.query().is_none();
         if *document.resource != *own && !(is_root && *document.resource == own[..own.len() - 1]) {
-            return Err(refused(&format!("it is about another API, {}; give that URL, if it is meant", shown(&document.resource))));
+            let other = refused(&format!("it is about another API, {}", shown(&document.resource)));
+            return Err(other.with_advice("give that URL, if it is meant"));
         }
         let owned = |text: Text<'_>| text.0.into_owned();
         let scopes = document.scopes_supported.unwrap_or_default().into_iter().map(owned).collect::<Vec<_>>().join(" ");
@@ -106,7 +109,7 @@ fn well_known(api: &Url) -> Url {
 }
 
 fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::Discovery, format!("the API's metadata is refused: {why}"))
+    Error::new(ErrorKind::Discovery, format!("the API's metadata is refused: {why}")).with_advice("ask whoever runs the API")
 }
 
 /// Without a query, which no message holds.

@@ -59,7 +59,9 @@ impl Transport {
     /// For requests that share one deadline.
     pub(crate) async fn send_by(&self, deadline: Instant, context: &'static str, mut request: reqwest::Request) -> Result<Reply> {
         if !origin::is_confidential(request.url()) || origin::has_user_info(request.url()) {
-            return Err(Error::forbidden(format!("{context} may go only to an https address, or to http on loopback")));
+            return Err(Error::forbidden(format!(
+                "{context} does not go to an address that is neither https nor http on loopback; use https"
+            )));
         }
         let client = self.client(request.url())?;
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));

@@ -125,7 +125,9 @@ impl<'a, C: Carrier> Call<'a, C> {
         self.authorizer.origins.check(request.url())?;
         let token = self.authorizer.token(self.deadline).await?;
         if token.dpop_key().is_some() && request.headers().contains_key(dpop::HEADER) {
-            return Err(Error::configuration("leave `DPoP` out of the request: this client puts the proof there"));
+            return Err(Error::configuration(
+                "the request has the header `DPoP` already; leave it out, since this client puts the proof there",
+            ));
         }
         let answer = self.exchange(request, &token).await?;
         if !is_token_refused(&answer)? || self.is_retried {

@@ -95,9 +95,7 @@ where
         Box::pin(async move {
             let authorizer = &client.caller.authorizer;
             if authorizer.origins.is_open() {
-                return Err(Error::configuration(
-                    "a tower layer has to know where its token may go: name base_url or allow_origin",
-                ));
+                return Err(Error::configuration("a tower layer has to know where its token may go; set base_url or allow_origin"));
             }
             let (parts, body) = request.into_parts();
             let copy = copy_of(&body);

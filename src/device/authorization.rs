@@ -82,7 +82,8 @@ impl DeviceAuth {
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         if OURS.contains(&&*name) {
-            let message = format!("the parameter {name} is this crate's own and cannot be set");
+            let message =
+                format!("the parameter {name} is this crate's own and cannot be set; see the other methods of the builder");
             self.refusal.get_or_insert_with(|| Error::configuration(message));
             return self;
         }

@@ -101,7 +101,9 @@ impl DpopKey {
 
     fn of(key: SigningKey) -> Result<Self> {
         let algorithm = ProofAlgorithm::ALL.into_iter().find(|algorithm| key.algorithms().contains(&algorithm.jose()));
-        let algorithm = algorithm.ok_or_else(|| Error::configuration("a DPoP key is one on P-256 or Ed25519, or an RSA key"))?;
+        let algorithm = algorithm.ok_or_else(|| {
+            Error::configuration("no proofs are signed with such a key; give one on P-256 or Ed25519, or an RSA key")
+        })?;
         let jwk = PublicJwk::of(&key).expect("a pair of keys has a public half");
         // RFC 7638, section 3: the required members in alphabetical order, without white space, as it is displayed.
         let thumbprint = jose::base64url(&crypto::sha256(jwk.to_string().as_bytes()));

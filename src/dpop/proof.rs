@@ -80,7 +80,9 @@ impl Prover<'_> {
 
     fn sign_at(&self, method: &Method, url: &Url, nonce: Option<&Nonce>, now: Timestamp) -> Result<HeaderValue> {
         if !matches!(url.scheme(), "https" | "http") || origin::has_user_info(url) {
-            return Err(Error::configuration("a proof is for an https or http URL without a user name or password"));
+            return Err(Error::configuration(
+                "no proof is made for such a URL; give one that is https or http, without user name and password",
+            ));
         }
         let mut jti = [0; 22];
         let mut chance = [0; 16];

@@ -4,6 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(Error::new(ErrorKind::Store, "the credentials' store was interrupted").with_source(error)),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Store, "the credentials' store was interrupted; try again while the runtime is up")
+                .with_source(error))
+        }
     }
 }

@@ -148,7 +148,9 @@ impl WebAuth {
         match (find("invitation"), find("organization")) {
             (Some(invitation), Some(organization)) => self.parameter("invitation", invitation).organization(organization),
             _ => {
-                Arc::make_mut(&mut self.parameters).refuse("the invitation's URL has no invitation and organization in its query");
+                Arc::make_mut(&mut self.parameters).refuse(
+                    "this is no invitation's URL, which has invitation and organization in its query; give the one that was sent",
+                );
                 self
             }
         }

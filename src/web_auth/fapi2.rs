@@ -48,26 +48,28 @@ impl WebAuth {
         if !self.application.is_fapi2() {
             return Ok(());
         }
-        let refused = |why: &str| Err(Error::configuration(format!("FAPI 2.0 {why}")));
+        let refused = |why: &str| Err(Error::configuration(format!("the profile FAPI 2.0 {why}")));
         let client_auth = self.application.auth();
         if !client_auth.suits_fapi2(metadata.client_auth_algorithms.as_deref()) {
-            return refused("wants private_key_jwt with a key for PS256, ES256 or EdDSA, or a client certificate");
+            return refused(
+                "does not take how this application authenticates; use private_key_jwt with a key for PS256, ES256 or EdDSA, or a client certificate",
+            );
         }
         if !self.wants_dpop() && !client_auth.is_mutual_tls() {
-            return refused("wants tokens that are bound to a key: set dpop, or authenticate by a client certificate");
+            return refused("takes only tokens that are bound to a key; set dpop, or authenticate by a client certificate");
         }
         let signs_weakly = |key: &crate::client_auth::PrivateKey| {
             !key.algorithm_among(metadata.request_object_algorithms.as_deref()).suits_fapi2()
         };
         if self.delivery.key.as_ref().is_some_and(signs_weakly) {
-            return refused("takes requests that are signed by PS256, ES256 or EdDSA");
+            return refused("does not take what this key signs; requests are signed by PS256, ES256 or EdDSA");
         }
         if self.application.accepts_missing_token_type() {
-            return refused("does not go with danger_accept_missing_token_type");
+            return refused("takes no tokens without a type; leave danger_accept_missing_token_type out");
         }
         // https, or loopback: another program may have a private scheme as well.
         if !Url::parse(redirect_uri).is_ok_and(|uri| origin::is_confidential(&uri)) {
-            return refused("wants a redirect URI that is https, or on loopback");
+            return refused("does not take a redirect URI of a private scheme; use one that is https, or on loopback");
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ impl ApiDiscovery {
     pub async fn discover(self) -> Result<WebAuth> {
         let url = api_url(&self.url)?;
         if matches!(self.client, Client::Missing) {
-            return Err(Error::configuration("the login needs a client_id, or a name to register the program by"));
+            return Err(Error::configuration("the provider would not know this program; set client_id, or register with a name"));
         }
         let transport = Transport::new(self.http_client.as_ref().map_or_else(reqwest::Client::builder, |builder| builder()));
         let api = ProtectedResource::discover(&transport, &url, Clock::default().now()).await?;
@@ -144,8 +144,10 @@ impl ApiDiscovery {
 
     /// The program at the first issuer that answers as one.
     async fn application(&self, api: &ProtectedResource, url: &Url) -> Result<Application> {
-        let mut refusal =
-            Error::new(ErrorKind::Discovery, "the API's metadata name no authorization server that may log people in");
+        let mut refusal = Error::new(
+            ErrorKind::Discovery,
+            "the API names nobody who logs people in for it; use WebAuth::new with the provider that the API's documentation names",
+        );
         for issuer in &api.authorization_servers {
             if let Err(error) = self.may_be(issuer, url) {
                 refusal = error;
@@ -178,7 +180,9 @@ impl ApiDiscovery {
 
     /// An issuer is an absolute URL here (RFC 9728, section 2). One on this machine may not be named by an API elsewhere.
     fn may_be(&self, issuer: &str, api: &Url) -> Result<()> {
-        let refused = |why: &str| Error::new(ErrorKind::Discovery, format!("the API names an authorization server that {why}"));
+        let refused = |why: &str| {
+            Error::new(ErrorKind::Discovery, format!("the API names an authorization server that {why}; ask whoever runs the API"))
+        };
         if self.issuer.as_ref().is_some_and(|expected| expected != issuer) {
             return Err(refused("is not the issuer that was expected"));
         }
@@ -194,11 +198,13 @@ impl ApiDiscovery {
 }
 
 fn api_url(text: &str) -> Result<Url> {
-    let url = Url::parse(text).map_err(|error| Error::configuration("the API's URL is no absolute URL").with_source(error))?;
+    let url = Url::parse(text).map_err(|error| {
+        Error::configuration("the API's URL is no absolute URL; give one such as https://api.acme.com").with_source(error)
+    })?;
     // RFC 9728, section 1.2: "an https URL that does not include a fragment component"
     if !origin::is_confidential(&url) || origin::has_user_info(&url) || url.fragment().is_some() {
         return Err(Error::configuration(
-            "the API's URL must be https, or http on loopback, without user name, password and fragment",
+            "the API's URL is not https, or holds a user name, a password or a fragment; give one such as https://api.acme.com",
         ));
     }
     Ok(url)

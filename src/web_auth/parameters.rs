@@ -65,11 +65,13 @@ impl Parameters {
     /// Any parameter, by its name.
     pub(crate) fn set(&mut self, name: &str, value: String) {
         match name {
-            _ if OURS.contains(&name) => self.refuse(format!("the parameter {name} is this crate's own and cannot be set")),
+            _ if OURS.contains(&name) => self.refuse(format!(
+                "the parameter {name} is this crate's own and cannot be set; see the other methods of the builder"
+            )),
             "resource" => self.add_resource(value),
             "claims" | "authorization_details" => match serde_json::from_str::<Json>(&value) {
                 Ok(json) => self.set_json(name, &json),
-                Err(_) => self.refuse(format!("the parameter {name} is no JSON")),
+                Err(_) => self.refuse(format!("the parameter {name} is no JSON; give it as JSON")),
             },
             _ => self.replace(name, value, Kind::Text),
         }
@@ -83,7 +85,7 @@ impl Parameters {
     pub(crate) fn add_resource(&mut self, uri: String) {
         // "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component."
         if uri.contains(' ') || !Url::parse(&uri).is_ok_and(|uri| uri.fragment().is_none()) {
-            self.refuse("resource must be an absolute URI without a fragment");
+            self.refuse("resource is no absolute URI without a fragment; give one such as https://api.acme.com");
         }
         self.others.push(Parameter { name: "resource".into(), value: uri.into(), kind: Kind::Text });
         self.name_apis();
@@ -101,12 +103,12 @@ impl Parameters {
 
     fn set_json(&mut self, name: &str, value: &impl Serialize) {
         let Ok(json) = serde_json::to_value(value) else {
-            return self.refuse(format!("the parameter {name} cannot be written as JSON"));
+            return self.refuse(format!("the parameter {name} cannot be written as JSON; use maps with text as keys"));
         };
         match name {
-            "claims" if !json.is_object() => self.refuse("claims must be a JSON object with id_token or userinfo"),
+            "claims" if !json.is_object() => self.refuse("claims are no JSON object; give one with id_token or userinfo"),
             "authorization_details" if !are_authorization_details(&json) => {
-                self.refuse("authorization_details must be a JSON array of objects, each of which has a type");
+                self.refuse("authorization_details are no JSON array of objects; give one, and each object a type");
             }
             _ => {
                 if name == "claims" {

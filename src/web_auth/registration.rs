@@ -38,7 +38,9 @@ pub(super) async fn register(application: &Application, name: &str) -> Result<St
     // RFC 6749, appendix A.1: visible characters and spaces.
     let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     if client_id.is_empty() || client_id.len() > LONGEST_ID || !client_id.bytes().all(is_shown) {
-        return Err(Error::invalid_response("the provider's answer to the registration is refused: its client_id can be none"));
+        return Err(Error::invalid_response(
+            "the provider's answer to the registration is refused: its client_id can be none; register the program by hand",
+        ));
     }
     Ok(client_id)
 }

@@ -158,7 +158,7 @@ async fn what_cannot_work_is_not_sent() {
     let bank = Application::new(provider.issuer(), provider.confidential_client_id());
     for (ask, why) in [
         (bank.ciba(), "nobody was named"),
-        (bank.ciba().login_hint(JANE).scope("profile"), "has the scope openid"),
+        (bank.ciba().login_hint(JANE).scope("profile"), "put openid into the scope"),
         (bank.ciba().login_hint(JANE).parameter("id_token_hint", "CANARY"), "id_token_hint is this crate's own"),
         (bank.ciba().login_hint(JANE).parameter("client_notification_token", "CANARY"), "client_notification_token"),
     ] {

@@ -47,11 +47,11 @@ async fn what_the_profile_refuses_is_refused_before_a_login_begins() {
     let bound = |client_auth| web_auth(&provider, client_auth).dpop_per_login().fapi2();
     let loose = Application::new(provider.issuer(), "bank").client_auth(by(&key)).danger_accept_missing_token_type();
     let rows: [(&str, WebAuth); 9] = [
-        ("wants private_key_jwt", bound(ClientAuth::none())),
-        ("wants private_key_jwt", bound(ClientAuth::client_secret_basic("secret"))),
-        ("wants private_key_jwt", bound(ClientAuth::client_secret_post("secret"))),
-        ("wants private_key_jwt", bound(ClientAuth::client_secret_jwt("a secret of thirty-two bytes or more"))),
-        ("wants private_key_jwt", bound(by(&rsa))),
+        ("use private_key_jwt", bound(ClientAuth::none())),
+        ("use private_key_jwt", bound(ClientAuth::client_secret_basic("secret"))),
+        ("use private_key_jwt", bound(ClientAuth::client_secret_post("secret"))),
+        ("use private_key_jwt", bound(ClientAuth::client_secret_jwt("a secret of thirty-two bytes or more"))),
+        ("use private_key_jwt", bound(by(&rsa))),
         ("bound to a key", web_auth(&provider, by(&key)).fapi2()),
         ("signed by PS256", bound(by(&key)).signed(rsa.clone())),
         ("danger_accept_missing_token_type", loose.web_auth().redirect_uri(REDIRECT_URI).dpop_per_login().fapi2()),

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Trusts the certificates of `authorities` (PEM) alone, or without them whoever this system trusts. The cryptography is named
 /// here: whatever other crates made the process's default, or left undecided, does not matter.
 pub(super) fn config(authorities: Option<&[u8]>) -> Result<Arc<ClientConfig>> {
-    let unusable = |error| Error::configuration("TLS for Redis could not be set up").with_source(error);
+    let unusable = |error| Error::configuration("TLS for Redis could not be set up; its source says why").with_source(error);
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?;
@@ -23,7 +23,8 @@ pub(super) fn config(authorities: Option<&[u8]>) -> Result<Arc<ClientConfig>> {
 }
 
 fn roots(pem: &[u8]) -> Result<RootCertStore> {
-    let refused = "the certificate authority for Redis is no certificate in PEM";
+    let refused =
+        "the certificate authority for Redis is no certificate in PEM; give one that begins with -----BEGIN CERTIFICATE-----";
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| Error::configuration(refused).with_source(error))?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClock, TestProvider};
+use hallpass::testing::{Api, Endpoint, Fault, TestBrowser, TestClock, TestProvider};
 use hallpass::web_auth::{Logout, PrintUrl};
 use hallpass::{Application, ClientAuth, PendingLogin, Secret, WebAuth};
 
@@ -38,6 +38,19 @@ async fn discovery(page: &mut Page) {
     let halves = TwoHalves::start().await;
     halves.provider.next(Endpoint::Jwks, Fault::answer(200, "application/json", "[]"));
     page.note("keys that are none", halves.log_in().await);
+    for (situation, fault) in [
+        ("an API without metadata", Fault::status(404)),
+        ("metadata of another API", Fault::answer(200, "application/json", r#"{"resource":"https://elsewhere.example/?x=1"}"#)),
+        ("an API that names nobody", Fault::new().remove("authorization_servers")),
+        ("an API that names a provider without https", Fault::new().set("authorization_servers", ["http://acme.example"])),
+    ] {
+        let provider = TestProvider::start().await;
+        let api = Api::start(&provider, "https://api.acme.com").await;
+        for fault in [Fault::status(200), fault] {
+            api.next(fault);
+        }
+        page.note(situation, WebAuth::for_api(api.url(), provider.client_id()).await);
+    }
     let nobody = WebAuth::new(format!("http://{}", nobody()), "client").redirect_uri("https://acme.com/callback");
     page.note("nobody at that address", nobody.begin().await);
 }

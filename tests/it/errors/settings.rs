@@ -1,6 +1,7 @@
 use hallpass::client_auth::PrivateKey;
 use hallpass::store::{CredentialsStore, Memory, RecordKey, Redis, SealingKey, SealingKeys};
 use hallpass::testing::{Api, TestProvider};
+use hallpass::web_auth::ApiDiscovery;
 use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, CredentialsManager, WebAuth, blocking};
 
 use super::{CANARY, Page, jane};
@@ -29,6 +30,16 @@ pub(super) async fn go_wrong(page: &mut Page) {
     page.note("a browser login without ports", auth().redirect_ports([]).start().await);
     page.note("a login finished by another WebAuth", finished_by_another().await);
     page.note("a blocking call on an async thread", blocking::WebAuth::from(auth()).start());
+    page.note("FAPI 2.0 without a key of the application's", auth().ephemeral_port().fapi2().start().await);
+    page.note("a parameter that has a setter", auth().ephemeral_port().parameter("state", "x").start().await);
+    page.note("claims that are none", auth().ephemeral_port().claims(&["email"]).start().await);
+    let device = auth().application().device().parameter("scope", "openid");
+    page.note("a parameter of a device login that has a setter", device.start().await);
+    let silent = auth().application().ciba().scope("read:messages").login_hint("jane@acme.com");
+    page.note("a login on a person's device that proves nothing", silent.start().await);
+    page.note("a login for an API by nobody", ApiDiscovery::new("https://api.acme.com").discover().await);
+    page.note("a login for an API that has no URL", WebAuth::for_api("api.acme.com", "client").await);
+    page.note("a login for an API without https", WebAuth::for_api("http://api.acme.com", "client").await);
 
     page.note("a token with a line break", AccessToken::bearer(format!("{CANARY}\n")));
     page.note("a private key that is none", PrivateKey::from_pem(CANARY));
