@@ -176,7 +176,7 @@ async fn id_tokens(page: &mut Page) {
     let message = expired.to_string();
     let (_, now) = message.split_once("clock says ").unwrap();
     let (now, _) = now.split_once(" and").unwrap();
-    page.note_without(&[now], "an ID token that has expired", Err::<(), _>(expired.clone()));
+    page.note_without(&[now], "an ID token that has expired", Err::<(), _>(expired));
 }
 
 async fn devices(page: &mut Page) {

@@ -32,7 +32,7 @@ pub(super) async fn go_wrong(page: &mut Page) {
     page.note("a blocking call on an async thread", blocking::WebAuth::from(auth()).start());
     page.note("FAPI 2.0 without a key of the application's", auth().ephemeral_port().fapi2().start().await);
     page.note("a parameter that has a setter", auth().ephemeral_port().parameter("state", "x").start().await);
-    page.note("claims that are none", auth().ephemeral_port().claims(&["email"]).start().await);
+    page.note("claims that are none", auth().ephemeral_port().claims(["email"]).start().await);
     let device = auth().application().device().parameter("scope", "openid");
     page.note("a parameter of a device login that has a setter", device.start().await);
     let silent = auth().application().ciba().scope("read:messages").login_hint("jane@acme.com");
