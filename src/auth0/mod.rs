@@ -1,6 +1,4 @@
-//! What only Auth0 has: sign-up and passwords, logins by a code or a link, and the second factor, for programs with login pages of
-//! their own. A login in the browser ([`WebAuth`](crate::WebAuth)) has all of that too, with the tenant's rules and protection, and is
-//! the better choice wherever a browser can be opened.
+#![doc = include_str!("../docs/auth0.md")]
 
 mod authenticator;
 mod database;

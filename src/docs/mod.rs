@@ -1,9 +1,14 @@
 //! The guide: from an account to a program that stays logged in, and what to do when something is in the way.
 //!
 //! Start with [`getting_started`] at Auth0, or [`other_providers`]; then the page of what you are writing:
-//! [`command_line`], [`desktop`], [`web_backend`], [`services`], and [`testing`] for all of
-//! them. [`errors`] says what to do about each kind, [`troubleshooting`] lists what people run into, [`migration`] the way from other crates. How the crate is built is in [`architecture`], what it defends against in
-//! [`threat_model`].
+//! [`command_line`], [`desktop`], [`web_backend`], [`services`], and [`testing`] for all of them.
+//!
+//! What goes deeper stands beside what it is about: calls of an API in [`authorized_client`](crate::authorized_client), one machine, many
+//! processes and many machines in [`store`](crate::store), DPoP and FAPI 2.0 in [`dpop`](crate::dpop), Auth0's own calls in
+//! [`auth0`](crate::auth0).
+//!
+//! [`errors`] says what to do about each kind, [`troubleshooting`] lists what people run into, [`migration`] the way from other crates.
+//! How the crate is built is in [`architecture`], what it defends against in [`threat_model`].
 
 #[doc = include_str!("getting_started.md")]
 pub mod getting_started {}
