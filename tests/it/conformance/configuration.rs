@@ -1,47 +1,48 @@
 use hallpass::ErrorKind::Discovery;
 use hallpass::testing::{Endpoint, Fault, TestProvider};
 
-use super::{Module, Outcome, Plan, confidential, played};
+use super::{Module, Outcome, Plan, Way, confidential, played, with_id_token};
 use crate::altered_login::{login, web_auth};
 
 pub(super) const PLAN: Plan = Plan {
     name: "oidcc-client-config-certification-test-plan",
+    way: Way::Query,
     modules: &[
         Module {
             name: "oidcc-client-test-discovery-openid-config",
             provider: "publishes its metadata",
             outcome: Outcome::Works,
-            play: || played(metadata_and_keys()),
+            play: |_| played(metadata_and_keys()),
         },
         Module {
             name: "oidcc-client-test-discovery-jwks-uri-keys",
             provider: "publishes its keys where the metadata says",
             outcome: Outcome::Works,
-            play: || played(metadata_and_keys()),
+            play: |_| played(metadata_and_keys()),
         },
         Module {
             name: "oidcc-client-test-discovery-issuer-mismatch",
             provider: "names another issuer in its metadata",
             outcome: Outcome::Refused(Discovery),
-            play: || played(issuer_mismatch()),
+            play: |_| played(issuer_mismatch()),
         },
         Module {
             name: "oidcc-client-test-idtoken-sig-none",
             provider: "does not sign the ID token",
             outcome: Outcome::Refused(hallpass::ErrorKind::IdToken),
-            play: || super::with_id_token(|token| token.unsigned()),
+            play: |_| with_id_token(Way::Query, |token| token.unsigned()),
         },
         Module {
             name: "oidcc-client-test-signing-key-rotation",
             provider: "has new keys at the second login",
             outcome: Outcome::Works,
-            play: || played(rotation_between_logins()),
+            play: |_| played(rotation_between_logins()),
         },
         Module {
             name: "oidcc-client-test-signing-key-rotation-just-before-signing",
             provider: "has new keys when it signs, and the client has fetched the old ones",
             outcome: Outcome::Works,
-            play: || played(rotation_just_before_signing()),
+            play: |_| played(rotation_just_before_signing()),
         },
     ],
 };

@@ -3,10 +3,15 @@
 //!
 //! src/docs/conformance.md is what these tables say; `WRITE_CONFORMANCE=1 cargo test --test it conformance` writes it.
 
+mod back_channel_logout;
 mod basic;
 mod configuration;
+mod fapi2;
+mod form_post;
+mod message_signing;
 mod refreshing;
 mod rp_initiated_logout;
+mod user_info;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,15 +19,25 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
-use hallpass::testing::{Endpoint, TestProvider};
-use hallpass::{Application, ClientAuth, ErrorKind, Result};
+use hallpass::testing::{Endpoint, TestBrowser, TestProvider};
+use hallpass::{Application, ClientAuth, Credentials, ErrorKind, Result, WebAuth};
 
-use crate::altered_login::{Alteration, altered_login, web_auth};
+use crate::altered_login::{Alteration, login, web_auth};
 
 /// The modules of one of the suite's plans.
 struct Plan {
     name: &'static str,
+    way: Way,
     modules: &'static [Module],
+}
+
+/// How the provider's answer comes back.
+#[derive(Clone, Copy)]
+enum Way {
+    /// In the callback's query, which the test hands over.
+    Query,
+    /// Posted by the browser, to the listener on loopback.
+    FormPost,
 }
 
 struct Module {
@@ -30,7 +45,7 @@ struct Module {
     /// What the provider does, or what the client has to do.
     provider: &'static str,
     outcome: Outcome,
-    play: fn() -> Played,
+    play: fn(Way) -> Played,
 }
 
 type Played = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -41,15 +56,27 @@ enum Outcome {
     Refused(ErrorKind),
 }
 
-const PLANS: [&Plan; 4] = [&basic::PLAN, &configuration::PLAN, &refreshing::PLAN, &rp_initiated_logout::PLAN];
+const PLANS: [&Plan; 9] = [
+    &basic::PLAN,
+    &form_post::PLAN,
+    &configuration::PLAN,
+    &refreshing::PLAN,
+    &user_info::PLAN,
+    &rp_initiated_logout::PLAN,
+    &back_channel_logout::PLAN,
+    &fapi2::PLAN,
+    &message_signing::PLAN,
+];
 
 impl Plan {
     async fn run(&self) {
         for Module { name, outcome, play, .. } in self.modules {
-            let played = play().await;
+            let played = play(self.way).await;
             match outcome {
                 Outcome::Works => assert!(played.is_ok(), "{name}: {played:?}"),
-                Outcome::Refused(kind) => assert_eq!(played.as_ref().map_err(|error| error.kind()).err(), Some(*kind), "{name}"),
+                Outcome::Refused(kind) => {
+                    assert_eq!(played.as_ref().map_err(|error| error.kind()).err(), Some(*kind), "{name}: {played:?}");
+                }
             }
         }
     }
@@ -65,11 +92,34 @@ fn confidential(provider: &TestProvider) -> Application {
         .client_auth(ClientAuth::client_secret_basic(provider.client_secret()))
 }
 
+impl Way {
+    fn prepare(self, application: &Application) -> WebAuth {
+        match self {
+            Self::Query => web_auth(application),
+            Self::FormPost => application.web_auth().ephemeral_port().form_post(),
+        }
+    }
+
+    async fn login(self, provider: &TestProvider, auth: &WebAuth) -> Result<Credentials> {
+        let credentials = match self {
+            Self::Query => login(auth).await,
+            Self::FormPost => auth.clone().browser(TestBrowser::new()).start().await,
+        };
+        let asked = provider.requests(Endpoint::Authorize).pop().and_then(|request| request.parameter("response_mode"));
+        match self {
+            Self::Query => assert_eq!(asked, None),
+            Self::FormPost => assert_eq!(asked.as_deref(), Some("form_post")),
+        }
+        credentials
+    }
+}
+
 /// A login whose ID token the provider has altered. The code was redeemed once, and no token is shown to anybody.
-fn with_id_token(alter: Alteration) -> Played {
+fn with_id_token(way: Way, alter: Alteration) -> Played {
     played(async move {
         let provider = TestProvider::start().await;
-        let outcome = altered_login(&provider, &web_auth(&confidential(&provider)), alter).await;
+        provider.next_id_token(move |token| _ = alter(token));
+        let outcome = way.login(&provider, &way.prepare(&confidential(&provider))).await;
         assert_eq!((provider.count(Endpoint::Token), provider.count(Endpoint::UserInfo)), (1, 0));
         outcome.map(drop)
     })

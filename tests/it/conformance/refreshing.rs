@@ -1,29 +1,30 @@
 use hallpass::testing::{Endpoint, TestProvider, TokenDraft};
 use hallpass::{Credentials, ErrorKind, Result};
 
-use super::{Module, Outcome, Plan, confidential, played};
+use super::{Module, Outcome, Plan, Way, confidential, played};
 use crate::altered_login::{login, web_auth};
 
 pub(super) const PLAN: Plan = Plan {
     name: "oidcc-client-test-plan: refresh tokens",
+    way: Way::Query,
     modules: &[
         Module {
             name: "oidcc-client-test-refresh-token",
             provider: "redeems a refresh token, with an ID token of the same person",
             outcome: Outcome::Works,
-            play: || played(async { renewed(|token| token).await.map(drop) }),
+            play: |_| played(async { renewed(|token| token).await.map(drop) }),
         },
         Module {
             name: "oidcc-client-test-refresh-token-invalid-issuer",
             provider: "puts another issuer into the refreshed ID token",
             outcome: Outcome::Refused(ErrorKind::IdToken),
-            play: || played(refused(|token| token.set("iss", token.claim("iss").unwrap() + "1"))),
+            play: |_| played(refused(|token| token.set("iss", token.claim("iss").unwrap() + "1"))),
         },
         Module {
             name: "oidcc-client-test-refresh-token-invalid-sub",
             provider: "puts somebody else into the refreshed ID token",
             outcome: Outcome::Refused(ErrorKind::IdToken),
-            play: || played(refused(|token| token.set("sub", "auth0|somebody.else"))),
+            play: |_| played(refused(|token| token.set("sub", "auth0|somebody.else"))),
         },
     ],
 };

@@ -5,30 +5,31 @@ use hallpass::web_auth::Logout;
 use hallpass::{Application, ClientAuth, Result};
 use url::Url;
 
-use super::{Module, Outcome, Plan, played};
+use super::{Module, Outcome, Plan, Way, played};
 use crate::altered_login::{login, web_auth};
 use crate::listener::free_port;
 
 pub(super) const PLAN: Plan = Plan {
     name: "oidcc-client-rp-initiated-logout-rp-basic",
+    way: Way::Query,
     modules: &[
         Module {
             name: "oidcc-client-test-rp-init-logout",
             provider: "sends the browser back after the logout, with the state",
             outcome: Outcome::Works,
-            play: || played(logged_out(|_| ())),
+            play: |_| played(logged_out(|_| ())),
         },
         Module {
             name: "oidcc-client-test-rp-init-logout-other-state",
             provider: "sends the browser back with another state",
             outcome: Outcome::Works,
-            play: || played(logged_out(|url| _ = url.query_pairs_mut().clear().append_pair("state", "other"))),
+            play: |_| played(logged_out(|url| _ = url.query_pairs_mut().clear().append_pair("state", "other"))),
         },
         Module {
             name: "oidcc-client-test-rp-init-logout-no-state",
             provider: "sends the browser back without a state",
             outcome: Outcome::Works,
-            play: || played(logged_out(|url| url.set_query(None))),
+            play: |_| played(logged_out(|url| url.set_query(None))),
         },
     ],
 };
