@@ -38,25 +38,36 @@ struct Hint {
 
 impl ProtectedResource {
     pub(crate) async fn discover(transport: &Transport, url: &Url, now: Timestamp) -> Result<Self> {
-        let hint = match transport.get("the request to the API", url).await {
-            Ok(reply) => Hint::of(&reply),
+        let refusal = match transport.get("the request to the API", url).await {
+            Ok(reply) => Some(reply),
             // What leads elsewhere, or does not end, says nothing; the well-known address may.
-            Err(error) if error.kind() == ErrorKind::Discovery => Hint::default(),
+            Err(error) if error.kind() == ErrorKind::Discovery => None,
             Err(error) => return Err(error),
         };
-        let metadata_url = match &hint.metadata_url {
-            Some(named) => own_address(named, url)?,
-            None => well_known(url),
-        };
-        let reply = transport.get("the request for the API's metadata", &metadata_url).await?;
+        let (address, asked_scope) = Self::address(refusal.as_ref(), url)?;
+        let reply = transport.get("the request for the API's metadata", &address).await?;
         if !reply.status.is_success() {
             let error = reply.unexpected_status(ErrorKind::Discovery, now);
             let advice = "use WebAuth::new with the provider that the API's documentation names";
             return Err(if error.is_transient() { error } else { error.with_advice(advice) });
         }
+        Self::read(&reply, asked_scope, url)
+    }
+
+    /// Where its metadata is, and the scope that it asks for, by its answer to a request without a token.
+    pub(crate) fn address(refusal: Option<&Reply>, url: &Url) -> Result<(Url, Option<String>)> {
+        let hint = refusal.map(Hint::of).unwrap_or_default();
+        let address = match &hint.metadata_url {
+            Some(named) => own_address(named, url)?,
+            None => well_known(url),
+        };
+        Ok((address, hint.scope))
+    }
+
+    pub(crate) fn read(reply: &Reply, asked_scope: Option<String>, url: &Url) -> Result<Self> {
         let document: Document<'_> =
             reply.json().map_err(|error| refused("it is no JSON document that names a resource").with_source(error))?;
-        Self::check(document, hint.scope, url)
+        Self::check(document, asked_scope, url)
     }
 
     fn check(document: Document<'_>, asked_scope: Option<String>, url: &Url) -> Result<Self> {

@@ -8,8 +8,8 @@ use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::form::repeats;
 use crate::json::Text;
-use crate::provider::{Claims, Purpose};
-use crate::transport;
+use crate::provider::{Claims, Metadata, Purpose};
+use crate::transport::{self, Reply};
 
 #[derive(Deserialize)]
 struct Subject<'a> {
@@ -46,24 +46,29 @@ impl Application {
         if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, self, |text| repeats(text, token)) {
             return Err(refusal);
         }
-        let (claims, subject) = if is_jwt(reply.content_type()) {
-            // Section 5.3.2: "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
-            let parties = self.parties(&metadata, Purpose::UserInfo);
-            let text = std::str::from_utf8(reply.body())
-                .map_err(|error| refused("it is no JWT; only the provider can correct that").with_source(error))?;
-            let jws = self.provider().verify(text, &parties, &[]).await?;
-            let subject = Box::<str>::from(&*parties.claims::<Subject<'_>>(&jws.payload, "iss, aud and sub")?.sub);
-            (jws.payload, subject)
-        } else {
-            (reply.body().to_vec(), Box::from(&*reply.json::<Subject<'_>>()?.sub))
-        };
-        // OpenID Connect Core 1.0, section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to exactly match
-        // the sub Claim in the ID Token; if they do not match, the UserInfo Response values MUST NOT be used."
-        if subject.is_empty() || credentials.user().is_some_and(|user| user.subject() != &*subject) {
-            return Err(refused("it is about another person than the one who logged in; log in again"));
-        }
-        Ok(Claims::new(claims, subject))
+        read(&reply, self, &metadata, credentials.user().map(Claims::subject)).await
     }
+}
+
+/// The claims of an answer, when it is about `person`.
+pub(crate) async fn read(reply: &Reply, application: &Application, metadata: &Metadata, person: Option<&str>) -> Result<Claims> {
+    let (claims, subject) = if is_jwt(reply.content_type()) {
+        // Section 5.3.2: "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
+        let parties = application.parties(metadata, Purpose::UserInfo);
+        let text = std::str::from_utf8(reply.body())
+            .map_err(|error| refused("it is no JWT; only the provider can correct that").with_source(error))?;
+        let jws = application.provider().verify(text, &parties, &[]).await?;
+        let subject = Box::<str>::from(&*parties.claims::<Subject<'_>>(&jws.payload, "iss, aud and sub")?.sub);
+        (jws.payload, subject)
+    } else {
+        (reply.body().to_vec(), Box::from(&*reply.json::<Subject<'_>>()?.sub))
+    };
+    // OpenID Connect Core 1.0, section 5.3.2: "The sub Claim in the UserInfo Response MUST be verified to exactly match
+    // the sub Claim in the ID Token; if they do not match, the UserInfo Response values MUST NOT be used."
+    if subject.is_empty() || person.is_some_and(|person| *person != *subject) {
+        return Err(refused("it is about another person than the one who logged in; log in again"));
+    }
+    Ok(Claims::new(claims, subject))
 }
 
 fn is_jwt(content_type: &str) -> bool {

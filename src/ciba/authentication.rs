@@ -64,6 +64,13 @@ struct SubjectHint<'a> {
     sub: &'a str,
 }
 
+/// That the person is asked, and how to ask for what came of it.
+pub(crate) struct Answer {
+    pub(crate) auth_req_id: Secret,
+    pub(crate) expires_in: Duration,
+    pub(crate) interval: Duration,
+}
+
 /// CIBA Core 1.0, section 7.3.
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -189,19 +196,19 @@ impl CibaAuth {
             metadata.required(metadata.backchannel_authentication_endpoint.as_ref(), "backchannel authentication endpoint")?;
         let form = self.form(&metadata.issuer)?;
         let reply = endpoint::post(&self.application, "the request to ask a person", url, form).await.map_err(advised)?;
-        let Body { auth_req_id, expires_in, interval: pause } = read(&reply)?;
+        let Answer { auth_req_id, expires_in, interval } = Answer::read(&reply)?;
         let grant = AwaitedGrant {
             scope: Arc::clone(&self.scope),
             api: self.parameters.api(),
             demands: self.demands.clone(),
             grant_type: "urn:openid:params:grant-type:ciba",
-            code: ("auth_req_id", Secret::from(&*auth_req_id)),
+            code: ("auth_req_id", auth_req_id),
             subject: self.subject_asked(),
             expired: "the person has not answered in time; ask again",
             given_out: "this login has given out its credentials; start another",
             metadata,
         };
-        Ok(CibaLogin::new(&self.application, grant, Duration::from_secs(expires_in.0), interval(pause)))
+        Ok(CibaLogin::new(&self.application, grant, expires_in, interval))
     }
 
     fn form(&self, issuer: &str) -> Result<Form> {
@@ -231,14 +238,20 @@ impl CibaAuth {
     }
 }
 
-fn read(reply: &Reply) -> Result<Body<'_>> {
-    let body: Body<'_> = reply.json()?;
-    if body.auth_req_id.is_empty() {
-        return Err(Error::invalid_response(
-            "the provider's answer to the request to ask a person is refused: its auth_req_id is empty; only the provider can correct that",
-        ));
+impl Answer {
+    pub(crate) fn read(reply: &Reply) -> Result<Self> {
+        let body: Body<'_> = reply.json()?;
+        if body.auth_req_id.is_empty() {
+            return Err(Error::invalid_response(
+                "the provider's answer to the request to ask a person is refused: its auth_req_id is empty; only the provider can correct that",
+            ));
+        }
+        Ok(Self {
+            auth_req_id: Secret::from(&*body.auth_req_id),
+            expires_in: Duration::from_secs(body.expires_in.0),
+            interval: interval(body.interval),
+        })
     }
-    Ok(body)
 }
 
 /// What CIBA's own errors mean (section 13).

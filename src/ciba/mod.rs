@@ -5,5 +5,7 @@
 mod authentication;
 mod login;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use authentication::Answer;
 pub use authentication::CibaAuth;
 pub use login::CibaLogin;

@@ -7,8 +7,8 @@ use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::web_auth::Callback;
 
-static QUIET: LazyLock<Metadata> = LazyLock::new(|| metadata(false));
-static NAMES_ITSELF: LazyLock<Metadata> = LazyLock::new(|| metadata(true));
+pub(super) static QUIET: LazyLock<Metadata> = LazyLock::new(|| metadata(false));
+pub(super) static NAMES_ITSELF: LazyLock<Metadata> = LazyLock::new(|| metadata(true));
 
 /// What came to the redirect URI yields a code exactly when RFC 6749, section 4.1.2, and RFC 9207 say so, in whatever form it came.
 pub fn callback(bytes: &[u8]) {
@@ -39,7 +39,7 @@ fn code(text: &str, metadata: &Metadata) -> Option<String> {
 }
 
 /// The same by another way: as the RFCs say it, one parameter after the other.
-fn expected(text: &str, sends_issuer: bool) -> Option<String> {
+pub(super) fn expected(text: &str, sends_issuer: bool) -> Option<String> {
     let query = text.trim_end().split('#').next().unwrap_or_default();
     let mut parameters = Vec::new();
     for pair in query.split('&') {

@@ -6,21 +6,28 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 22] = [
     ("callback", super::callback),
+    ("ciba_answer", super::ciba_answer),
     ("claims", super::claims),
     ("compact_jws", super::compact_jws),
     ("device_answer", super::device_answer),
     ("discovery", super::discovery),
     ("error_body", super::error_body),
     ("introspection", super::introspection),
+    ("issued_token", super::issued_token),
     ("jwks", super::jwks),
     ("listener", super::listener),
+    ("logout_token", super::logout_token),
     ("pending_login", super::pending_login),
+    ("private_key", super::private_key),
+    ("protected_resource", super::protected_resource),
     ("pushed_request", super::pushed_request),
     ("retry_after", super::retry_after),
+    ("signed_response", super::signed_response),
     ("stored_record", super::stored_record),
     ("token_response", super::token_response),
+    ("user_info", super::user_info),
     ("www_authenticate", super::www_authenticate),
 ];
 

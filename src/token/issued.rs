@@ -39,7 +39,7 @@ struct Other {
 
 impl IssuedToken {
     /// An exchange's answer, when its ID token is good or there is none.
-    pub(super) async fn accept(application: &Application, metadata: &Metadata, reply: &Reply, asked: Asked<'_>) -> Result<Self> {
+    pub(crate) async fn accept(application: &Application, metadata: &Metadata, reply: &Reply, asked: Asked<'_>) -> Result<Self> {
         let body = Body::read(reply)?;
         let content = if is_access_token(&body) {
             let response = TokenResponse::read(reply, application, application.time().now())?;

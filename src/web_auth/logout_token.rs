@@ -8,7 +8,7 @@ use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::json::{self, MemberNames, Text};
-use crate::provider::{NumericDate, Purpose};
+use crate::provider::{Metadata, NumericDate, Purpose};
 
 /// A verified logout token: the provider's word that a person has logged out there (OpenID Connect Back-Channel Logout 1.0).
 /// [`Application::verify_logout_token`] makes it.
@@ -72,8 +72,14 @@ impl Application {
     /// `Network`, `TimedOut` when the provider's keys cannot be had.
     pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutToken> {
         let metadata = self.provider().metadata().await?;
-        let parties = self.parties(&metadata, Purpose::LogoutToken);
-        let jws = self.provider().verify(token, &parties, &["exp", "iat"]).await?;
+        LogoutToken::verified(token, self, &metadata).await
+    }
+}
+
+impl LogoutToken {
+    pub(crate) async fn verified(token: &str, application: &Application, metadata: &Metadata) -> Result<Self> {
+        let parties = application.parties(metadata, Purpose::LogoutToken);
+        let jws = application.provider().verify(token, &parties, &["exp", "iat"]).await?;
         let refused = |why| Purpose::LogoutToken.refused(why);
         let claims: Checked<'_> = parties.claims(&jws.payload, "iss, aud, iat, exp, jti, events and perhaps sub and sid")?;
         // "Verify that the Logout Token contains an events Claim whose value is JSON object containing the member name
@@ -91,16 +97,14 @@ impl Application {
         if claims.jti.is_empty() || empty(&claims.sub) || empty(&claims.sid) || !(filled(&claims.sub) || filled(&claims.sid)) {
             return Err(refused("it names neither a person nor a session, or has no jti; answer 400, and end no session"));
         }
-        Ok(LogoutToken {
+        Ok(Self {
             subject: claims.sub.as_deref().map(Box::from),
             session_id: claims.sid.as_deref().map(Box::from),
             id: Box::from(&*claims.jti),
             expires_at: claims.exp.timestamp(),
         })
     }
-}
 
-impl LogoutToken {
     /// `sub`: whose sessions end. Without a [`session_id`](Self::session_id), all of them.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
