@@ -9,6 +9,7 @@ mod kept;
 mod nonces;
 mod proofs;
 mod refused;
+mod target_uri;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::record_bytes::{key, record};
 use super::scratch_folder::ScratchFolder;
+use crate::at_random::cases;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_keeps_the_contract() {
@@ -42,7 +43,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn a_store_is_a_map(calls in calls()) {
