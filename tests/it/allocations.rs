@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -28,6 +29,9 @@ thread_local! {
     static LEFT_BEHIND: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Of all threads.
+static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
+
 fn count(size: usize) {
     // A thread that ends frees its locals and may allocate later; nobody counts it then.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
@@ -35,6 +39,7 @@ fn count(size: usize) {
 }
 
 fn hold(bytes: isize) {
+    LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes);
         let _ = MOST_HELD.try_with(|most| most.set(most.get().max(held.get())));
@@ -101,6 +106,11 @@ pub(crate) fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     MOST_HELD.set(before);
     let result = work();
     (result, usize::try_from(MOST_HELD.get() - before).unwrap())
+}
+
+/// How much memory the whole process has in use.
+pub(crate) fn live_bytes() -> isize {
+    LIVE_BYTES.load(Ordering::Relaxed)
 }
 
 /// In how many blocks this thread leaves the text behind meanwhile, by freeing them as they are or by making them grow.

@@ -61,6 +61,8 @@ mod spans;
 mod step_up;
 #[cfg(unix)]
 mod stores;
+#[cfg(target_os = "linux")]
+mod storm;
 mod testing_faults;
 mod testing_proofs;
 mod testing_provider;

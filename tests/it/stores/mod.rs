@@ -9,6 +9,6 @@ mod one_renewal;
 mod other_process;
 mod processes;
 mod record_bytes;
-mod scratch_folder;
+pub(crate) mod scratch_folder;
 mod sealing;
 mod service_processes;

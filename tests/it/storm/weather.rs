@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use hallpass::testing::{Api, Endpoint, Fault, TestClock, TestProvider};
+
+use super::random::Random;
+
+/// What goes wrong, and when.
+pub(super) struct Weather {
+    random: Random,
+    /// The provider's; the program's own jumps along.
+    clock: TestClock,
+    foreign: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Faults {
+    /// Whoever asked for a token can tell that the provider did nothing.
+    Plain,
+    /// Nobody can tell what the provider did.
+    LostAnswers,
+}
+
+/// By how many seconds the clocks jump.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Jump {
+    Forward(u64),
+    Back(u64),
+}
+
+impl Weather {
+    pub(super) fn new(random: Random, clock: TestClock, foreign: String) -> Self {
+        Self { random, clock, foreign }
+    }
+
+    /// Whether an answer of the token endpoint may get lost by it.
+    pub(super) fn strike(&mut self, faults: Faults, provider: &TestProvider, api: &Api) -> bool {
+        match self.random.below(10) {
+            0 | 1 => api.next(self.any()),
+            2 => provider.next(Endpoint::Discovery, self.any()),
+            3 => provider.next(Endpoint::Jwks, self.any()),
+            4 => {
+                let pages = [Endpoint::Authorize, Endpoint::Login, Endpoint::Callback];
+                let page = pages[usize::try_from(self.random.below(3)).unwrap()];
+                provider.next(page, if self.random.one_in(2) { Fault::status(500) } else { Fault::close() });
+            }
+            // To make a key takes a while.
+            5 if self.random.one_in(10) => {
+                provider.rotate_keys();
+                if self.random.one_in(2) {
+                    provider.forget_old_keys();
+                }
+            }
+            6 if faults == Faults::LostAnswers => {
+                provider.next(Endpoint::Token, self.lost());
+                return true;
+            }
+            _ => provider.next(Endpoint::Token, self.plain()),
+        }
+        false
+    }
+
+    pub(super) fn jump(&mut self) -> Option<Jump> {
+        if !self.random.one_in(30) {
+            return None;
+        }
+        if self.random.one_in(5) {
+            let seconds = self.random.below(600);
+            self.clock.rewind(Duration::from_secs(seconds));
+            return Some(Jump::Back(seconds));
+        }
+        let seconds = self.random.below(3 * 3600);
+        self.clock.advance(Duration::from_secs(seconds));
+        Some(Jump::Forward(seconds))
+    }
+
+    pub(super) fn lull(&mut self) -> Duration {
+        self.random.millis(40)
+    }
+
+    pub(super) fn clear(&self, provider: &TestProvider, api: &Api) {
+        for endpoint in STRUCK {
+            provider.clear(endpoint);
+        }
+        provider.forget_old_keys();
+        api.clear();
+    }
+
+    fn plain(&mut self) -> Fault {
+        match self.random.below(4) {
+            0 => Fault::status(500),
+            1 => Fault::answer(503, "text/html", "<h1>We'll be back</h1>").header("retry-after", "1"),
+            2 => Fault::rate_limited(Duration::from_secs(1)),
+            _ => Fault::error(400, "temporarily_unavailable", "Try again."),
+        }
+    }
+
+    fn lost(&mut self) -> Fault {
+        let fault = match self.random.below(6) {
+            0 => Fault::stall(),
+            1 => Fault::raw("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"access_t"),
+            2 => Fault::raw([0x16, 3, 1, 0, 0xff, 0]),
+            3 => Fault::answer(200, "text/html", "<p>Welcome to the airport's Wi-Fi"),
+            4 => Fault::redirect(&self.foreign),
+            _ => Fault::close(),
+        };
+        if self.random.one_in(2) { fault.committed() } else { fault }
+    }
+
+    /// For what may be asked again as often as one likes.
+    fn any(&mut self) -> Fault {
+        if self.random.one_in(2) { self.plain() } else { self.lost() }
+    }
+}
+
+const STRUCK: [Endpoint; 6] =
+    [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Authorize, Endpoint::Login, Endpoint::Callback, Endpoint::Token];
