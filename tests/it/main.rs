@@ -18,6 +18,7 @@ mod blocking;
 mod browser;
 mod callback;
 mod callback_text;
+mod canaries;
 mod cases;
 mod ciba;
 mod client_auth;

@@ -12,7 +12,13 @@ use log::{LevelFilter, Log, Metadata, Record};
 use crate::two_halves::{TwoHalves, all_of, parameter};
 
 /// Whatever is written to the `log` crate by anybody in this process.
-struct Captured(Mutex<String>);
+pub(crate) struct Captured(Mutex<String>);
+
+impl Captured {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Log for Captured {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -26,7 +32,7 @@ impl Log for Captured {
     fn flush(&self) {}
 }
 
-fn captured() -> &'static Captured {
+pub(crate) fn captured() -> &'static Captured {
     static CAPTURED: OnceLock<Captured> = OnceLock::new();
     let captured = CAPTURED.get_or_init(|| Captured(Mutex::default()));
     if log::set_logger(captured).is_ok() {
