@@ -159,6 +159,13 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// The value of `Authorization`, for who needs nothing else of the token.
+impl From<AccessToken> for HeaderValue {
+    fn from(token: AccessToken) -> Self {
+        token.header
+    }
+}
+
 /// The same token; compared in constant time.
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {

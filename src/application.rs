@@ -6,6 +6,8 @@ use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, Proofs, Prover};
 use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose};
+use crate::requested::{OneOfEach, Requested};
+use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::transport::Transport;
 
@@ -21,6 +23,7 @@ pub struct Application {
     settings: Arc<Settings>,
     provider: Arc<Provider>,
     clock: Clock,
+    requested: Arc<OneOfEach>,
 }
 
 #[derive(Clone)]
@@ -62,7 +65,7 @@ impl Application {
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
         let provider = Arc::new(Provider::new(&settings.domain, settings.issuer_alias.clone(), transport, clock.clone()));
-        Self { settings, provider, clock }
+        Self { settings, provider, clock, requested: Arc::default() }
     }
 
     /// How the application proves to be itself.
@@ -172,6 +175,11 @@ impl Application {
     /// The domain or issuer as the program names it.
     pub(crate) fn domain(&self) -> &str {
         &self.settings.domain
+    }
+
+    /// What credentials were asked for, of its provider.
+    pub(crate) fn requested(&self, issuer: &str, scope: &str, api: Option<&RequestedApi>) -> Arc<Requested> {
+        self.requested.get(issuer, self.client_id(), scope, api)
     }
 
     pub(crate) fn shared_client_id(&self) -> &Arc<str> {

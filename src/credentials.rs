@@ -9,7 +9,7 @@ use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Claims, IdToken};
-use crate::requested_api::RequestedApi;
+use crate::requested::Requested;
 use crate::secret::Secret;
 use crate::token_source::TokenSource;
 
@@ -22,8 +22,7 @@ pub struct Credentials(Arc<Parts>);
 /// What credentials are made of, by those who have checked it.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) client_id: Arc<str>,
+    pub(crate) requested: Arc<Requested>,
     pub(crate) access_token: AccessToken,
     /// When it came: a clock that shows an earlier time than that was set back.
     pub(crate) received: Timestamp,
@@ -32,11 +31,8 @@ pub(crate) struct Parts {
     pub(crate) id_token_refusal: Option<Error>,
     /// As granted; none when the provider said nothing, which means as requested (RFC 6749, section 5.1).
     pub(crate) scope: Option<Box<str>>,
-    pub(crate) requested_scope: Arc<str>,
     /// As JSON.
     pub(crate) authorization_details: Option<Box<str>>,
-    /// The API that the access token was asked for.
-    pub(crate) requested_api: Option<RequestedApi>,
 }
 
 impl Credentials {
@@ -93,7 +89,7 @@ impl Credentials {
     /// What was granted, separated by spaces: as requested, unless the provider said otherwise.
     #[must_use]
     pub fn scope(&self) -> &str {
-        self.0.scope.as_deref().unwrap_or(&self.0.requested_scope)
+        self.0.scope.as_deref().unwrap_or(&self.0.requested.scope)
     }
 
     /// Whether one scope, such as `read:messages`, was granted.
@@ -104,7 +100,7 @@ impl Credentials {
 
     /// What was asked for and not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
-        self.0.requested_scope.split(' ').filter(|scope| !scope.is_empty() && !self.has_scope(scope))
+        self.0.requested.scope.split(' ').filter(|scope| !scope.is_empty() && !self.has_scope(scope))
     }
 
     /// What was granted, in more detail than a scope can say (RFC 9396, section 7): objects with a `type`, each read into a type
@@ -118,13 +114,13 @@ impl Credentials {
     /// The issuer that gave them, as it names itself.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.0.requested.issuer
     }
 
     /// The client id they were given to.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.0.client_id
+        &self.0.requested.client_id
     }
 }
 
@@ -145,8 +141,8 @@ impl Error {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("issuer", &self.0.issuer)
-            .field("client_id", &self.0.client_id)
+            .field("issuer", &self.issuer())
+            .field("client_id", &self.client_id())
             .field("access_token", &self.0.access_token)
             .field("refresh_token", &self.0.refresh_token)
             .field("id_token", &self.0.id_token)

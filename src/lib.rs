@@ -90,6 +90,7 @@ mod mfa_required;
 mod origin;
 mod protected_resource;
 mod provider;
+mod requested;
 mod requested_api;
 mod secret;
 mod spans;

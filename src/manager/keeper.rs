@@ -65,7 +65,7 @@ impl CredentialsManager {
     #[must_use]
     pub fn session(&self, key: impl AsRef<str>) -> Self {
         let application = self.auth.application();
-        let key = RecordKey::new(application.domain(), application.client_id(), key.as_ref());
+        let key = self.kept.session.key.sibling(key.as_ref());
         let session = self.sessions.get(key, self.kept.settings.most_sessions, application.time().now());
         let mut manager = self.clone();
         manager.kept.session = session;
@@ -186,7 +186,7 @@ impl CredentialsManager {
         if let Some(credentials) = self.sufficient().await? {
             return Ok(credentials);
         }
-        let login = &self.kept.session.login;
+        let login = self.kept.session.login();
         let _turn = match login.try_lock() {
             Ok(turn) => turn,
             // Somebody else has shown a login meanwhile, which may do.
@@ -309,7 +309,12 @@ impl CredentialsManager {
                 outcome
             }
         };
-        flight.run(second_look, work).await
+        let outcome = flight.run(second_look, work).await;
+        // The last of however many have waited.
+        if Arc::into_inner(flight).is_some() {
+            self.kept.session.forget_flights();
+        }
+        outcome
     }
 }
 

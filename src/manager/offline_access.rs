@@ -14,7 +14,7 @@ impl OfflineAccess {
         if credentials.refresh_token().is_some() || self.is_said.swap(true, Ordering::Relaxed) {
             return;
         }
-        let remedy = if holds_scope(&credentials.parts().requested_scope, "offline_access") {
+        let remedy = if holds_scope(&credentials.parts().requested.scope, "offline_access") {
             "although offline_access was asked for: allow offline access for this API at the provider"
         } else {
             "add offline_access to the scope"

@@ -1,3 +1,5 @@
+#[cfg(feature = "loopback")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub(crate) struct Session {
     pub(crate) spent: SpentToken,
     /// Held by whoever shows a login, so that one browser opens however many find that it is needed.
     #[cfg(feature = "loopback")]
-    pub(crate) login: AsyncMutex<()>,
+    login: OnceLock<Box<AsyncMutex<()>>>,
     /// Few, and mostly none.
     flights: Mutex<Vec<(Errand, Weak<SingleFlight<Credentials>>)>>,
     /// The generation with which no other token can be had, as the program has been told; 0 for none.
@@ -89,7 +91,7 @@ impl Session {
             moment: Mutex::default(),
             spent: SpentToken::default(),
             #[cfg(feature = "loopback")]
-            login: AsyncMutex::default(),
+            login: OnceLock::new(),
             flights: Mutex::default(),
             lost: AtomicU64::new(0),
             last_used: AtomicI64::new(0),
@@ -178,6 +180,19 @@ impl Session {
         let flight = Arc::new(SingleFlight::new());
         flights.push((errand, Arc::downgrade(&flight)));
         flight
+    }
+
+    /// Few programs show logins to those whose sessions they keep by the thousand.
+    #[cfg(feature = "loopback")]
+    pub(crate) fn login(&self) -> &AsyncMutex<()> {
+        self.login.get_or_init(Box::default)
+    }
+
+    /// Those that nobody holds any more: a session at rest takes no room for them.
+    pub(crate) fn forget_flights(&self) {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|(_, flight)| flight.strong_count() > 0);
+        flights.shrink_to_fit();
     }
 
     /// Only a login helps this generation. `true` when that is news.

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::credentials::{Credentials, Parts};
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -125,12 +123,7 @@ impl Content {
             return Err(Error::new(ErrorKind::Store, "the store gave the record of another session; use each record's whole key"));
         }
         let dpop_keys = stored.dpop_keys.iter().map(|text| DpopKey::from_stored(text).ok_or_else(unreadable));
-        let shared = Shared {
-            issuer: Arc::from(&*stored.issuer),
-            client_id: Arc::clone(application.shared_client_id()),
-            dpop_keys: dpop_keys.collect::<Result<_>>()?,
-            clock: application.time(),
-        };
+        let shared = Shared { application, issuer: &stored.issuer, dpop_keys: dpop_keys.collect::<Result<_>>()? };
         let id_token = stored.id_token.map(|text| IdToken::restore(Secret::from(&*text)).ok_or_else(unreadable)).transpose()?;
         let mut parts = shared.parts(&stored.login)?;
         parts.refresh_token = stored.refresh_token.map(|text| Secret::from(&*text));
@@ -153,7 +146,7 @@ impl Content {
 impl<'a> StoredToken<'a> {
     fn of(granted: &'a Granted, keys: &[&DpopKey]) -> Self {
         let parts = granted.credentials.parts();
-        let (own, requested_api) = (parts.access_token.dpop_key(), parts.requested_api.as_ref());
+        let (own, requested_api) = (parts.access_token.dpop_key(), parts.requested.api.as_ref());
         Self {
             access_token: text(parts.access_token.expose()),
             dpop_key: own.and_then(|own| keys.iter().position(|key| *key == own)),
@@ -161,7 +154,7 @@ impl<'a> StoredToken<'a> {
             received: granted.received().unix_millis(),
             renewed: granted.is_renewed,
             scope: parts.scope.as_deref().map(text),
-            requested_scope: text(&parts.requested_scope),
+            requested_scope: text(&parts.requested.scope),
             requested_audience: requested_api.and_then(RequestedApi::audience).map(text),
             requested_resources: requested_api.and_then(RequestedApi::resources).map(text),
             authorization_details: parts.authorization_details.as_deref().map(text),
@@ -171,10 +164,9 @@ impl<'a> StoredToken<'a> {
 
 /// What all credentials of a record have in common.
 struct Shared<'a> {
-    issuer: Arc<str>,
-    client_id: Arc<str>,
+    application: &'a Application,
+    issuer: &'a str,
     dpop_keys: Vec<DpopKey>,
-    clock: &'a Clock,
 }
 
 impl Shared<'_> {
@@ -184,12 +176,12 @@ impl Shared<'_> {
             None => AccessToken::new(&token.access_token, expires_at),
             Some(position) => {
                 let key = self.dpop_keys.get(position).ok_or_else(unreadable)?;
-                AccessToken::bound(&token.access_token, expires_at, key.clone(), self.clock.clone())
+                AccessToken::bound(&token.access_token, expires_at, key.clone(), self.application.time().clone())
             }
         };
+        let api = RequestedApi::from_kept(token.requested_audience.as_deref(), token.requested_resources.as_deref());
         Ok(Parts {
-            issuer: Arc::clone(&self.issuer),
-            client_id: Arc::clone(&self.client_id),
+            requested: self.application.requested(self.issuer, &token.requested_scope, api.as_ref()),
             access_token: access_token.ok_or_else(unreadable)?,
             received: Timestamp::from_unix_millis(token.received),
             refresh_token: None,
@@ -197,8 +189,6 @@ impl Shared<'_> {
             id_token_refusal: None,
             // As requested is what none means, and takes no room.
             scope: token.scope.as_deref().filter(|scope| **scope != *token.requested_scope).map(Box::from),
-            requested_scope: Arc::from(&*token.requested_scope),
-            requested_api: RequestedApi::from_kept(token.requested_audience.as_deref(), token.requested_resources.as_deref()),
             authorization_details: token.authorization_details.as_deref().map(Box::from),
         })
     }
@@ -222,17 +212,15 @@ mod tests {
         let application = Application::new("acme.auth0.com", "id");
         let key = RecordKey::new("acme.auth0.com", "id", "");
         let token = AccessToken::new("token", Some(received().plus(Duration::from_secs(60))));
+        let resources = RequestedApi::Resources("https://api.acme.com https://other.acme.com".into());
         let credentials = Credentials::new(Parts {
-            issuer: "https://acme.auth0.com/".into(),
-            client_id: "id".into(),
+            requested: application.requested("https://acme.auth0.com/", "a \"quoted\" b", Some(&resources)),
             access_token: token.unwrap(),
             received: received(),
             refresh_token: Some("refresh".into()),
             id_token: None,
             id_token_refusal: None,
             scope: None,
-            requested_scope: "a \"quoted\" b".into(),
-            requested_api: Some(RequestedApi::Resources("https://api.acme.com https://other.acme.com".into())),
             authorization_details: Some(r#"[{"type":"payment"}]"#.into()),
         });
         let content = Content::of_login(credentials, received(), None);

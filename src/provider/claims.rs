@@ -1,9 +1,12 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{Error, Result};
+use crate::jose::base64url_decode;
+use crate::secret::Secret;
 
 /// What a provider says of a person: the claims of a verified ID token or of its user info.
 ///
@@ -12,14 +15,36 @@ use crate::error::{Error, Result};
 pub struct Claims(Arc<Inner>);
 
 struct Inner {
-    json: Box<[u8]>,
+    stands_in: Source,
     subject: Box<str>,
+}
+
+/// Kept once: who holds many people's ID tokens does not hold all they say a second time.
+enum Source {
+    Json(Box<[u8]>),
+    /// A JWS in its compact form, which was found to be well-formed.
+    Jws(Secret),
 }
 
 impl Claims {
     /// `json` is an object whose members were checked to stand there once, `subject` its `sub`.
     pub(crate) fn new(json: Vec<u8>, subject: Box<str>) -> Self {
-        Self(Arc::new(Inner { json: json.into_boxed_slice(), subject }))
+        Self(Arc::new(Inner { stands_in: Source::Json(json.into_boxed_slice()), subject }))
+    }
+
+    /// `jws` is well-formed, and its payload such an object.
+    pub(crate) fn of_jws(jws: Secret, subject: Box<str>) -> Self {
+        Self(Arc::new(Inner { stands_in: Source::Jws(jws), subject }))
+    }
+
+    fn json(&self) -> Cow<'_, [u8]> {
+        match &self.0.stands_in {
+            Source::Json(json) => Cow::Borrowed(json),
+            Source::Jws(jws) => {
+                let payload = jws.expose().split('.').nth(1).and_then(|payload| base64url_decode(payload.as_bytes()));
+                Cow::Owned(payload.expect("the JWS was found to be well-formed"))
+            }
+        }
     }
 
     /// `sub`: who it is, unique and for ever at this issuer. The key for a person in a database, together with the issuer.
@@ -61,7 +86,8 @@ impl Claims {
     /// Any claim by its name, such as `https://acme.com/roles`; none when it is absent, null or of another shape.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.0.json);
+        let json = self.json();
+        let mut deserializer = serde_json::Deserializer::from_slice(&json);
         let found = serde::Deserializer::deserialize_map(&mut deserializer, Find { name, value: std::marker::PhantomData::<T> });
         found.ok().flatten()
     }
@@ -71,7 +97,7 @@ impl Claims {
     /// # Errors
     /// `InvalidResponse` when they do not fit it.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.0.json).map_err(|_| {
+        serde_json::from_slice(&self.json()).map_err(|_| {
             Error::invalid_response("the claims do not have the shape that the program asked for; ask for another type")
         })
     }

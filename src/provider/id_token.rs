@@ -118,7 +118,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
     let (issued_at, expires_at) = (claims.iat.timestamp(), claims.exp.timestamp());
     let auth_time = claims.auth_time.map(NumericDate::timestamp);
     let subject = Box::from(&*claims.sub);
-    Ok(IdToken { raw: text.clone(), claims: Claims::new(jws.payload, subject), issued_at, expires_at, auth_time })
+    Ok(IdToken { raw: text.clone(), claims: Claims::of_jws(text.clone(), subject), issued_at, expires_at, auth_time })
 }
 
 /// "If the max_age request is made […] the Client SHOULD check the auth_time Claim value"; here it must.
@@ -177,7 +177,7 @@ impl IdToken {
         let auth_time = claims.auth_time.map(NumericDate::timestamp);
         let subject = Box::from(&*claims.sub);
         drop(claims);
-        Some(Self { claims: Claims::new(jws.payload, subject), raw: raw.clone(), issued_at, expires_at, auth_time })
+        Some(Self { claims: Claims::of_jws(raw.clone(), subject), raw, issued_at, expires_at, auth_time })
     }
 
     /// What the provider says of the person.

@@ -13,18 +13,33 @@ pub struct RecordKey(Arc<Parts>);
 
 #[derive(PartialEq, Eq, Hash)]
 struct Parts {
-    issuer: String,
-    client_id: String,
-    session: String,
-    id: String,
+    program: Arc<Program>,
+    session: Box<str>,
+    id: Box<str>,
+}
+
+/// What all sessions of a program have in common, and keep once.
+#[derive(PartialEq, Eq, Hash)]
+struct Program {
+    issuer: Box<str>,
+    client_id: Box<str>,
 }
 
 impl RecordKey {
     /// `session` tells the sessions of one program apart; it is empty where there is one only.
     #[must_use]
     pub fn new(issuer: &str, client_id: &str, session: &str) -> Self {
-        let id = hash(&[issuer, client_id, session]);
-        Self(Arc::new(Parts { issuer: issuer.to_owned(), client_id: client_id.to_owned(), session: session.to_owned(), id }))
+        Self::of(Program::new(issuer, client_id), session)
+    }
+
+    /// Another session of the same program.
+    pub(crate) fn sibling(&self, session: &str) -> Self {
+        Self::of(Arc::clone(&self.0.program), session)
+    }
+
+    fn of(program: Arc<Program>, session: &str) -> Self {
+        let id = hash(&[&program.issuer, &program.client_id, session]);
+        Self(Arc::new(Parts { program, session: session.into(), id }))
     }
 
     /// Of the program's own token, which it asks for with these parameters in whatever order. No session has this key, even if
@@ -33,20 +48,21 @@ impl RecordKey {
         let mut sorted = parameters.to_vec();
         sorted.sort();
         let asked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sorted).finish();
-        let (id, session) = (hash(&[issuer, client_id, &asked, "client_credentials"]), format!("client_credentials {asked}"));
-        Self(Arc::new(Parts { issuer: issuer.to_owned(), client_id: client_id.to_owned(), session, id }))
+        let id = hash(&[issuer, client_id, &asked, "client_credentials"]);
+        let session = format!("client_credentials {asked}").into();
+        Self(Arc::new(Parts { program: Program::new(issuer, client_id), session, id }))
     }
 
     /// The issuer or domain, as the program names it.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.0.program.issuer
     }
 
     /// What the provider calls the program.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.0.client_id
+        &self.0.program.client_id
     }
 
     /// Which of the program's sessions; empty where there is one only. For the program's own token, what it is asked for with.
@@ -62,8 +78,14 @@ impl RecordKey {
     }
 }
 
+impl Program {
+    fn new(issuer: &str, client_id: &str) -> Arc<Self> {
+        Arc::new(Self { issuer: issuer.into(), client_id: client_id.into() })
+    }
+}
+
 /// Each part with its length before it, so that no two keys run together.
-fn hash(parts: &[&str]) -> String {
+fn hash(parts: &[&str]) -> Box<str> {
     let mut text = Vec::new();
     for part in parts {
         text.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -73,14 +95,14 @@ fn hash(parts: &[&str]) -> String {
     for byte in crypto::sha256(&text) {
         write!(id, "{byte:02x}").expect("a String takes everything");
     }
-    id
+    id.into()
 }
 
 impl fmt::Debug for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordKey")
-            .field("issuer", &self.0.issuer)
-            .field("client_id", &self.0.client_id)
+            .field("issuer", &self.issuer())
+            .field("client_id", &self.client_id())
             .field("id", &self.0.id)
             .finish_non_exhaustive()
     }

@@ -66,7 +66,7 @@ impl IssuedToken {
         let kind = present(&body.issued_token_type);
         if is_access_token(&body) {
             let response = TokenResponse::read(reply, application, application.time().now())?;
-            let instead = credentials(application, metadata, response, None, Arc::clone(asked.scope), None);
+            let instead = credentials(application, metadata, response, None, asked.scope, None);
             let message = "the provider gave an access token in place of the token that was asked for, as it does when the application \
                            may not have one; this error holds the credentials that came, with the refresh token that is good now";
             return Err(Error::invalid_response(message).with_attachment(instead));

@@ -79,7 +79,7 @@ pub(crate) async fn accept(
             ));
         }
     };
-    Ok(credentials(application, metadata, response, id_token, Arc::clone(asked.scope), asked.api.cloned()))
+    Ok(credentials(application, metadata, response, id_token, asked.scope, asked.api))
 }
 
 /// For grants that give an access token and nothing that is kept beyond it.
@@ -127,12 +127,11 @@ fn credentials(
     metadata: &Metadata,
     response: TokenResponse,
     id_token: Option<IdToken>,
-    requested_scope: Arc<str>,
-    requested_api: Option<RequestedApi>,
+    scope: &str,
+    api: Option<&RequestedApi>,
 ) -> Credentials {
     Credentials::new(Parts {
-        issuer: Arc::clone(&metadata.issuer),
-        client_id: Arc::clone(application.shared_client_id()),
+        requested: application.requested(&metadata.issuer, scope, api),
         access_token: response.access_token,
         received: response.received,
         refresh_token: response.refresh_token,
@@ -140,8 +139,6 @@ fn credentials(
         id_token_refusal: None,
         scope: response.scope,
         authorization_details: response.authorization_details,
-        requested_scope,
-        requested_api,
     })
 }
 

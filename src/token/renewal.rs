@@ -72,7 +72,7 @@ impl Application {
         // A refresh token may be bound to the key of its access token (RFC 9449, section 5).
         let application = self.bound_to(old.and_then(|old| old.access_token().dpop_key()));
         let mut form = Form::new("refresh_token").with("refresh_token", refresh_token.expose());
-        let granted = old.and_then(|old| old.parts().requested_api.as_ref());
+        let granted = old.and_then(|old| old.parts().requested.api.as_ref());
         let requested_api = match (target.audience, granted) {
             (Some(name), Some(granted)) => Some(granted.another(name)),
             (Some(name), None) => Some(RequestedApi::Audience(name.into())),
@@ -96,12 +96,12 @@ impl Application {
         }
         let unverified = response.id_token().cloned();
         let previous = old.and_then(Credentials::id_token).cloned();
-        let requested_scope = match (target.scope, old) {
-            (Some(scope), _) => Arc::from(scope),
-            (None, Some(old)) => Arc::clone(&old.parts().requested_scope),
-            (None, None) => Arc::from(""),
+        let scope = match (target.scope, old) {
+            (Some(scope), _) => scope,
+            (None, Some(old)) => &old.parts().requested.scope,
+            (None, None) => "",
         };
-        let credentials = credentials(self, &metadata, response, previous, requested_scope, requested_api);
+        let credentials = credentials(self, &metadata, response, previous, scope, requested_api.as_ref());
         Ok(Renewed { credentials, metadata, unverified })
     }
 

@@ -19,7 +19,6 @@ use crate::web_auth::request::AuthorizationRequest;
 #[cfg(feature = "loopback")]
 use {
     crate::access_token::TokenType,
-    crate::credentials::Parts,
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome},
     std::pin::pin,
     tokio::time::timeout,
@@ -109,10 +108,10 @@ impl WebAuth {
     /// Whether a login would ask for nothing that these do not grant.
     #[cfg(feature = "loopback")]
     pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
-        let Parts { requested_scope, requested_api, .. } = credentials.parts();
-        let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(requested_scope, scope);
+        let requested = &credentials.parts().requested;
+        let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(&requested.scope, scope);
         self.parameters.scope.split(' ').all(holds)
-            && self.parameters.api.as_ref().is_none_or(|api| requested_api.as_ref() == Some(api))
+            && self.parameters.api.as_ref().is_none_or(|api| requested.api.as_ref() == Some(api))
             && (!self.wants_dpop() || credentials.token_type() == TokenType::DPoP)
     }
 

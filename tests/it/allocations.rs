@@ -113,6 +113,13 @@ pub(crate) fn live_bytes() -> isize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
+/// How many bytes more this thread holds afterwards: what it has asked for and not given back.
+pub(crate) fn held_by<T>(work: impl FnOnce() -> T) -> (T, isize) {
+    let before = HELD.get();
+    let result = work();
+    (result, HELD.get() - before)
+}
+
 /// In how many blocks this thread leaves the text behind meanwhile, by freeing them as they are or by making them grow.
 pub(crate) fn left_behind<T>(text: &str, work: impl FnOnce() -> T) -> (T, u64) {
     let looked_for: [u8; 16] = text.as_bytes()[..16].try_into().unwrap();

@@ -5,6 +5,7 @@ mod clock;
 mod failures;
 mod hooks;
 mod lost_answers;
+mod many_sessions;
 mod odd_store;
 mod questions;
 mod refused_tokens;

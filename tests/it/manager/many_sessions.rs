@@ -1,0 +1,77 @@
+//! A web back end's users: how much memory each of them takes, and how many are held.
+use std::time::Duration;
+
+use hallpass::store::{CredentialsStore, Lock, Memory, Record, RecordKey};
+use hallpass::testing::{TestBrowser, TestProvider};
+use hallpass::{CredentialsManager, Result, WebAuth};
+
+use crate::allocations::held_by;
+
+/// A store in which everybody has logged in, and which takes no room: one person's record, with everybody's key.
+struct Everybody {
+    record: Vec<u8>,
+    id: String,
+}
+
+impl Everybody {
+    fn record_of(&self, key: &RecordKey) -> Record {
+        let mut bytes = self.record.clone();
+        let at = bytes.windows(self.id.len()).position(|bytes| bytes == self.id.as_bytes()).unwrap();
+        bytes[at..at + self.id.len()].copy_from_slice(key.id().as_bytes());
+        Record::from_bytes(bytes).unwrap()
+    }
+}
+
+impl CredentialsStore for Everybody {
+    async fn load(&self, key: &RecordKey) -> Result<Option<Record>> {
+        Ok(Some(self.record_of(key)))
+    }
+
+    async fn save(&self, _: &RecordKey, _: Option<u64>, _: &Record) -> Result<bool> {
+        unreachable!("nobody's token ends")
+    }
+
+    async fn remove(&self, _: &RecordKey) -> Result<()> {
+        unreachable!("nobody logs out")
+    }
+
+    async fn lock(&self, _: &RecordKey, _: Duration) -> Result<Lock> {
+        unreachable!("nobody's token ends")
+    }
+}
+
+#[test]
+fn a_session_in_memory_takes_little_more_than_its_tokens_and_a_bounded_number_is_held() {
+    // Each takes the same; a hundred thousand take ten times as much.
+    const SESSIONS: usize = 10_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let provider = runtime.block_on(TestProvider::builder().access_token_life(Duration::from_secs(86_400)).start());
+    let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid profile email offline_access").ephemeral_port();
+    // A JWT, as it is for the API of one's own.
+    let (store, auth) = (Memory::new(), auth.audience("https://api.acme.com").browser(TestBrowser::new()));
+    let login = runtime.block_on(CredentialsManager::new(auth.clone(), store.clone()).login_if_needed()).unwrap();
+    let tokens = [login.access_token().expose(), login.refresh_token().unwrap().expose(), login.id_token().unwrap().raw().expose()];
+    let bytes_of_tokens: usize = tokens.iter().map(|token| token.len()).sum();
+    let key = RecordKey::new(provider.issuer(), provider.client_id(), "");
+    let record = runtime.block_on(store.load(&key)).unwrap().unwrap();
+    let everybody = Everybody { record: record.as_bytes().to_vec(), id: key.id().to_owned() };
+
+    let manager = CredentialsManager::new(auth, everybody).most_sessions(SESSIONS);
+    let visit = |from: usize, to: usize| {
+        for visitor in from..to {
+            let session = manager.session(format!("a session id of a usual length: {visitor:08}"));
+            runtime.block_on(session.credentials()).unwrap();
+        }
+    };
+    visit(0, 1);
+    let ((), bytes) = held_by(|| visit(1, SESSIONS));
+    let each = usize::try_from(bytes).unwrap() / (SESSIONS - 1);
+    let figures = format!("{each} bytes for each session, of which its tokens are {bytes_of_tokens}");
+    println!("{figures}");
+    assert!(each - bytes_of_tokens <= 660, "{figures}");
+    assert!(each <= bytes_of_tokens * 13 / 10 + 200, "{figures}");
+
+    // As many again: whoever came first makes room.
+    let ((), bytes) = held_by(|| visit(SESSIONS, 2 * SESSIONS));
+    assert!(bytes <= 0, "{bytes} bytes more");
+}
