@@ -62,14 +62,15 @@ async fn main() -> Result<()> {
     store_contract(|| sessions.clone()).await;
     terminal::heading("The store does all that a store has to do");
 
+    terminal::heading("A session is kept in it");
     let provider = TestProvider::start().await;
     let auth = WebAuth::new(provider.issuer(), provider.client_id()).scope("openid email offline_access").ephemeral_port();
-    for start in ["first", "second"] {
+    for start in ["start 1", "start 2"] {
         // A new manager, as a program has one that was started again.
         let session = CredentialsManager::new(auth.clone().browser(TestBrowser::new()), sessions.clone());
         session.login_if_needed().await?;
         let email = session.user().await?.and_then(|user| user.email()).unwrap_or_default();
-        terminal::fact(start, format!("start: {email}, after {} login", provider.count(Endpoint::Authorize)));
+        terminal::fact(start, format!("{email} is logged in; the browser has opened {} time", provider.count(Endpoint::Authorize)));
     }
     Ok(())
 }

@@ -32,14 +32,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         auth.ephemeral_port().browser(TestBrowser::new())
     };
     let store = Memory::new();
+    terminal::heading("Jane logs in, and the API is called twice");
     let session = log_in(auth(), store.clone()).await?;
-    terminal::fact("login", format!("asked {} times: the first proof lacked the nonce", provider.count(Endpoint::Token)));
+    terminal::fact("login", format!("the provider was asked {} times: the first proof lacked its nonce", provider.count(Endpoint::Token)));
     assert_eq!(provider.count(Endpoint::Token), 2);
 
     call(&session, &api).await?;
-    terminal::fact("calls", format!("two, and asked {} times: its nonce was not known at first", api.count()));
+    terminal::fact("calls", format!("the API was asked {} times for two: the first proof lacked its nonce", api.count()));
     assert_eq!(api.count(), 3);
 
+    terminal::heading("The program starts again");
     // The next start of the program makes another key, and goes on with the one that the login is bound to.
     let later = log_in(auth(), store).await?;
     call(&later, &api).await?;
@@ -47,14 +49,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     terminal::fact("restart", "the session goes on with its key, also to renew itself; nobody had to log in");
     assert_eq!(provider.count(Endpoint::Authorize), 1);
 
-    // Somebody has found a token in a log.
+    terminal::heading("Somebody has found the token in a log, and shows it to the API");
+    // The key is not in the log.
     let stolen = renewed.access_token().expose();
     for (how, token) in [
         ("as a bearer token", AccessToken::bearer(stolen)?),
         ("with a key of the thief's own", AccessToken::dpop(stolen, DpopKey::generate()?)?),
     ] {
         let answer = AuthorizedClient::new(token)?.get(api.url()).send().await?;
-        terminal::fact("thief", format!("{how}: {}", answer.status()));
+        terminal::fact("answer", format!("{} {how}", answer.status()));
         assert_eq!(answer.status(), 401);
     }
     Ok(())
@@ -67,7 +70,6 @@ async fn log_in(auth: WebAuth, store: impl CredentialsStore) -> Result<Credentia
     let credentials = session.login_if_needed().await?;
     assert_eq!(credentials.token_type(), TokenType::DPoP);
     let key = credentials.access_token().dpop_key().ok_or("a DPoP token has a key")?;
-    terminal::heading("Logged in");
     terminal::fact("bound to", key.thumbprint());
     Ok(session)
 }

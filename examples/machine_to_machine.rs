@@ -33,11 +33,13 @@ async fn at_auth0(domain: String) -> Result<(), Box<dyn Error>> {
 async fn inside_this_process() -> Result<(), Box<dyn Error>> {
     // Once, when the service is set up: a key pair, of which the provider is given the public half.
     let key = PrivateKey::generate("ES256")?.kid("reports-1");
+    terminal::heading("A service makes a key, once");
     terminal::fact("key", format!("registered at the provider: {}", key.public_jwk()));
     let pem = key.to_pem(); // kept where only the service reads it
     let provider = TestProvider::builder().client(TestClient::signing("reports", key.public_jwk())).start().await;
     let api = Api::start(&provider, "https://api.acme.com").await;
 
+    terminal::heading("It asks for a token by that key, and calls the API");
     // Each time it starts.
     let key = PrivateKey::from_pem(pem.expose())?.kid("reports-1");
     let service = Application::new(provider.issuer(), "reports").client_auth(ClientAuth::private_key_jwt(key));
@@ -55,19 +57,21 @@ async fn inside_this_process() -> Result<(), Box<dyn Error>> {
     terminal::fact("calls", format!("100 at once, and {} token request", provider.count(Endpoint::Token)));
     assert_eq!(provider.count(Endpoint::Token), 1);
 
+    terminal::heading("The API asks the provider whose token it was given");
     // An API that is handed a token it cannot read asks the provider what it is.
     let presented = token.token().await?.expose().into();
     let said = service.introspect(&presented).await?;
     assert!(said.is_active() && said.has_scope("read:messages"));
-    terminal::fact("token", format!("of {} for {}", said.client_id().unwrap_or_default(), said.audience().join(", ")));
+    terminal::fact("token", format!("{}'s, for {}", said.client_id().unwrap_or_default(), said.audience().join(", ")));
     terminal::fact("expires", said.expires_at().ok_or("it is known when the token expires")?);
 
+    terminal::heading("Somebody else's key");
     // Somebody else's key is refused, and the error says what to look at.
     let stranger =
         Application::new(provider.issuer(), "reports").client_auth(ClientAuth::private_key_jwt(PrivateKey::generate("ES256")?));
     let error =
         stranger.client_credentials().audience("https://api.acme.com").token().await.err().ok_or("a stranger is refused")?;
     assert!(error.to_string().contains("check that the provider has its public key"));
-    terminal::fact("stranger", error);
+    terminal::fact("error", error);
     Ok(())
 }

@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn there_and_back(client: &AuthorizedClient, api: &Api, token: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    terminal::heading("A film is sent, and comes back");
     let film = folder.join("film.mp4");
     fs::write(&film, vec![7; SIZE]).await?;
     let kept: Value = upload(client, File::open(&film).await?).await?.error_for_status()?.json().await?;

@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(with(presented.clone()).get(front.url()).send().await?.status(), 200);
     assert_eq!(with(presented.clone()).get(archive.url()).send().await?.status(), 401, "it is no key to the second");
 
+    terminal::heading("Jane's token is for one API, which exchanges it for one that the archive takes");
     // The first API, which has a secret, exchanges what Jane presented.
     let api = Application::new(provider.issuer(), provider.confidential_client_id())
         .client_auth(ClientAuth::client_secret_post(provider.client_secret()));
@@ -41,10 +42,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let whose = api.introspect(&issued.token()).await?;
     assert_eq!(whose.subject(), jane.user().map(|user| user.subject()), "it is Jane's still");
 
+    terminal::heading("Joe moves over from the old login, without a new one");
     // Joe has a session of the program's old login, which an action of the tenant can check.
     let joe = api.exchange("session-4711", LEGACY).audience(FRONT).scope("openid email offline_access").send().await?;
     let credentials = joe.credentials().ok_or("an access token comes")?;
-    terminal::fact("moved", credentials.user().and_then(|user| user.email()).unwrap_or_default());
+    terminal::fact("who", credentials.user().and_then(|user| user.email()).unwrap_or_default());
     assert!(credentials.refresh_token().is_some(), "and stays logged in");
 
     let refused = api.exchange("session-0815", LEGACY).send().await.err().ok_or("an invented session is refused")?;

@@ -17,15 +17,20 @@ use crate::token_source::TokenSource;
 
 /// A [`reqwest::Client`] that puts an access token on every request.
 ///
-/// ```no_run
+/// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # use hallpass::testing::{Api, TestProvider};
+/// # let provider = TestProvider::start().await;
+/// # let server = Api::start(&provider, "https://api.acme.com").await;
+/// # let (text, url) = (provider.access_token("https://api.acme.com", "read:messages"), server.url());
 /// use hallpass::{AccessToken, AuthorizedClient};
 ///
-/// let token = AccessToken::bearer("2YotnFZFEjr1zCsicMWpAA")?; // or whatever else is a TokenSource
-/// let api = AuthorizedClient::from_builder(reqwest::Client::builder(), token)?.base_url("https://api.acme.com/v1")?;
+/// let token = AccessToken::bearer(text)?; // or whatever else is a TokenSource
+/// let api = AuthorizedClient::from_builder(reqwest::Client::builder(), token)?.base_url(url)?;
 /// let messages = api.get("messages").query(&[("limit", "10")]).send().await?.error_for_status()?.text().await?;
-/// # Ok(())
-/// # }
+/// # assert!(server.seen()[0].header("authorization").unwrap().starts_with("Bearer "));
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 ///
 /// Each call takes a token from its [`TokenSource`]; there is no request without one. Responses are handed through as

@@ -17,12 +17,17 @@ use crate::token_source::TokenSource;
 /// Where tokens go, what becomes of a refusal and of redirects is told there. A client that is set up there becomes one
 /// of these by `From`.
 ///
-/// ```no_run
+/// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use hallpass::testing::{Api, TestProvider};
+/// # let runtime = tokio::runtime::Runtime::new()?; // the server's
+/// # let provider = runtime.block_on(TestProvider::start());
+/// # let server = runtime.block_on(Api::start(&provider, "https://api.acme.com"));
+/// # let (text, url) = (provider.access_token("https://api.acme.com", "read:messages"), server.url());
 /// use hallpass::{AccessToken, blocking::AuthorizedClient};
 ///
-/// let token = AccessToken::bearer("2YotnFZFEjr1zCsicMWpAA")?; // or whatever else is a TokenSource
-/// let api = AuthorizedClient::new(token)?.base_url("https://api.acme.com/v1")?;
+/// let token = AccessToken::bearer(text)?; // or whatever else is a TokenSource
+/// let api = AuthorizedClient::new(token)?.base_url(url)?;
 /// let messages = api.get("messages").query(&[("limit", "10")]).send()?.error_for_status()?.text()?;
 /// # Ok(()) }
 /// ```

@@ -8,13 +8,23 @@ use super::upload::Upload;
 
 /// What a request sends: bytes, text, or whatever can be read.
 ///
-/// ```no_run
-/// # fn example(api: &hallpass::blocking::AuthorizedClient) -> Result<(), Box<dyn std::error::Error>> {
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use hallpass::testing::{Api, TestProvider};
+/// # let runtime = tokio::runtime::Runtime::new()?; // the server's
+/// # let provider = runtime.block_on(TestProvider::start());
+/// # let server = runtime.block_on(Api::start(&provider, "https://api.acme.com"));
+/// # let token = hallpass::AccessToken::bearer(provider.access_token("https://api.acme.com", ""))?;
+/// # let api = hallpass::blocking::AuthorizedClient::new(token)?.base_url(server.url())?;
+/// # let path = std::env::temp_dir().join(format!("film-{}.mp4", std::process::id()));
+/// # std::fs::write(&path, [7; 100_000])?;
 /// use hallpass::blocking::Body;
 ///
-/// let film = std::fs::File::open("film.mp4")?; // of any size: it is read as it is sent
+/// let film = std::fs::File::open(&path)?; // of any size: it is read as it is sent
+/// # std::fs::remove_file(&path)?;
 /// api.put("films/1").body(film).send()?.error_for_status()?;
-/// api.put("films/2").body(Body::new(std::io::stdin())).send()?.error_for_status()?;
+/// let anything = std::io::Read::chain(&b"a heading, "[..], &b"and what follows"[..]);
+/// api.put("films/2").body(Body::new(anything)).send()?.error_for_status()?;
 /// # Ok(()) }
 /// ```
 ///
