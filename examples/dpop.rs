@@ -34,7 +34,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Memory::new();
     terminal::heading("Jane logs in, and the API is called twice");
     let session = log_in(auth(), store.clone()).await?;
-    terminal::fact("login", format!("the provider was asked {} times: the first proof lacked its nonce", provider.count(Endpoint::Token)));
+    terminal::fact(
+        "login",
+        format!("the provider was asked {} times: the first proof lacked its nonce", provider.count(Endpoint::Token)),
+    );
     assert_eq!(provider.count(Endpoint::Token), 2);
 
     call(&session, &api).await?;

@@ -29,6 +29,7 @@ mod device;
 mod device_pace;
 mod discovery;
 mod dpop;
+mod ease;
 mod errors;
 mod exchange;
 mod fapi2;
