@@ -8,7 +8,8 @@
 //! [`auth0`](crate::auth0).
 //!
 //! [`errors`] says what to do about each kind, [`troubleshooting`] lists what people run into, [`migration`] the way from other crates.
-//! How the crate is built is in [`architecture`], what it defends against in [`threat_model`].
+//! How the crate is built is in [`architecture`], what it defends against in [`threat_model`], and what
+//! it costs, beside other libraries, in [`performance`].
 
 #[doc = include_str!("getting_started.md")]
 pub mod getting_started {}
@@ -36,3 +37,5 @@ pub mod architecture {}
 pub mod conformance {}
 #[doc = include_str!("threat_model.md")]
 pub mod threat_model {}
+#[doc = include_str!("performance.md")]
+pub mod performance {}
