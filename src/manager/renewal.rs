@@ -86,7 +86,7 @@ impl Renewal {
         match self.announce(content, refresh_token, lock).await {
             Ok(Permission::Send) => {}
             withheld => {
-                session.spent.was_not_sent();
+                session.spent.was_not_taken();
                 return withheld.map(Permission::credentials);
             }
         }
@@ -111,11 +111,10 @@ impl Renewal {
                         }
                         Err(error)
                     }
-                    ErrorKind::Discovery | ErrorKind::Network | ErrorKind::TimedOut | ErrorKind::Configuration => {
-                        session.spent.was_not_sent();
+                    _ => {
+                        session.spent.was_not_taken();
                         Err(error)
                     }
-                    _ => Err(error),
                 };
             }
         };

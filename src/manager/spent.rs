@@ -29,7 +29,7 @@ pub(crate) struct AnswerLost {
 
 impl SpentToken {
     /// Whether this refresh token may be sent now. A refused one is tried again after a while. One whose answer was lost is
-    /// sent once more at most, and only in the interval in which the provider takes a spent one: then saying so uses it up.
+    /// taken once more at most, and only in the interval in which the provider takes a spent one: then saying so uses it up.
     pub(crate) fn may_be_sent(&self, refresh_token: &Secret, reuse_interval: Option<Duration>, now: Timestamp) -> bool {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(spent) = spent.as_mut().filter(|spent| spent.hash == hash(refresh_token)) else { return true };
@@ -76,8 +76,8 @@ impl SpentToken {
         }
     }
 
-    /// It did not leave this machine, so that a replay is not used up.
-    pub(crate) fn was_not_sent(&self) {
+    /// It did not leave this machine, or the provider says that it did not take it, so that a replay is not used up.
+    pub(crate) fn was_not_taken(&self) {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Spent { why: Because::Lost(lost), .. }) = spent.as_deref_mut() {
             lost.replayed = false;

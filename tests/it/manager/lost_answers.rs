@@ -75,6 +75,26 @@ async fn a_replay_whose_answer_is_lost_too_is_the_last() {
     assert_eq!(kept.asked(), before + 2);
 }
 
+/// G13 — token: 3: the provider says that it did not take the second one
+#[tokio::test]
+async fn a_replay_that_the_provider_did_not_take_is_not_used_up() {
+    for busy in [Fault::status(500), Fault::status(503), Fault::rate_limited(seconds(1))] {
+        let kept = logged_in_to(Memory::new(), |provider| provider.reuse_interval(HOUR)).await;
+        let session = kept.session.clone().reuse_interval(HOUR);
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.provider.next(Endpoint::Token, Fault::close().committed());
+        assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+        kept.provider.next(Endpoint::Token, busy);
+        assert!(session.credentials().await.unwrap_err().is_transient());
+        kept.clock.advance(seconds(2));
+        session.credentials().await.unwrap();
+        let sent = sent_since(&kept, before);
+        assert!(sent.len() == 3 && sent.iter().all(|token| *token == sent[0]));
+        session.renew().await.unwrap();
+    }
+}
+
 /// G13 — token: 1
 #[tokio::test]
 async fn a_replay_comes_only_within_the_interval() {
