@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let home = home(&listener)?;
     let serving = serve(listener, application, AUDIENCE, api.url().clone());
     if stdout().is_terminal() || env::args().any(|argument| argument == "--serve") {
-        terminal::heading("Log in as anybody; any password will do");
+        terminal::heading("Log in as anybody: any password will do. Ctrl+C ends it");
         return serving.await;
     }
     tokio::select! {
