@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use hallpass::testing::{Api, Endpoint, Fault, TestClock, TestProvider};
@@ -10,6 +11,9 @@ pub(super) struct Weather {
     /// The provider's; the program's own jumps along.
     clock: TestClock,
     foreign: String,
+    /// How often each place will have been asked before it is struck again: some requests after the last fault. Else faults would come
+    /// to a heap, and nothing would work until it is over.
+    struck: HashMap<Option<Endpoint>, usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,32 +33,44 @@ pub(super) enum Jump {
 
 impl Weather {
     pub(super) fn new(random: Random, clock: TestClock, foreign: String) -> Self {
-        Self { random, clock, foreign }
+        Self { random, clock, foreign, struck: HashMap::new() }
     }
 
     /// Whether an answer of the token endpoint may get lost by it.
     pub(super) fn strike(&mut self, faults: Faults, provider: &TestProvider, api: &Api) -> bool {
-        match self.random.below(10) {
-            0 | 1 => api.next(self.any()),
-            2 => provider.next(Endpoint::Discovery, self.any()),
-            3 => provider.next(Endpoint::Jwks, self.any()),
-            4 => {
-                let pages = [Endpoint::Authorize, Endpoint::Login, Endpoint::Callback];
-                let page = pages[usize::try_from(self.random.below(3)).unwrap()];
-                provider.next(page, if self.random.one_in(2) { Fault::status(500) } else { Fault::close() });
-            }
+        let pages = [Endpoint::Authorize, Endpoint::Login, Endpoint::Callback];
+        let place = match self.random.below(10) {
+            0 | 1 => None,
+            2 => Some(Endpoint::Discovery),
+            3 => Some(Endpoint::Jwks),
+            4 => Some(pages[usize::try_from(self.random.below(3)).unwrap()]),
             // To make a key takes a while.
             5 if self.random.one_in(10) => {
                 provider.rotate_keys();
                 if self.random.one_in(2) {
                     provider.forget_old_keys();
                 }
+                return false;
             }
-            6 if faults == Faults::LostAnswers => {
+            _ => Some(Endpoint::Token),
+        };
+        let asked = place.map_or_else(|| api.count(), |endpoint| provider.count(endpoint));
+        if self.struck.get(&place).is_some_and(|next| asked < *next) {
+            return false;
+        }
+        let let_through = usize::try_from(self.random.below(4)).unwrap();
+        self.struck.insert(place, asked + 1 + let_through);
+        match place {
+            None => api.next(self.any()),
+            Some(Endpoint::Token) if faults == Faults::LostAnswers && self.random.one_in(4) => {
                 provider.next(Endpoint::Token, self.lost());
                 return true;
             }
-            _ => provider.next(Endpoint::Token, self.plain()),
+            Some(Endpoint::Token) => provider.next(Endpoint::Token, self.plain()),
+            Some(page) if pages.contains(&page) => {
+                provider.next(page, if self.random.one_in(2) { Fault::status(500) } else { Fault::close() });
+            }
+            Some(endpoint) => provider.next(endpoint, self.any()),
         }
         false
     }
@@ -77,12 +93,13 @@ impl Weather {
         self.random.millis(40)
     }
 
-    pub(super) fn clear(&self, provider: &TestProvider, api: &Api) {
+    pub(super) fn clear(&mut self, provider: &TestProvider, api: &Api) {
         for endpoint in STRUCK {
             provider.clear(endpoint);
         }
         provider.forget_old_keys();
         api.clear();
+        self.struck.clear();
     }
 
     fn plain(&mut self) -> Fault {
