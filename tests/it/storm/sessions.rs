@@ -142,6 +142,10 @@ impl Person {
     /// In fair weather: valid credentials, and an answer of the API, in this person's name.
     async fn works(&self, own: usize) {
         let mut trouble = Vec::new();
+        // A token that is valid still would hide until the next era that its successor cannot be had.
+        if let Err(error) = self.managers[own].renew().await {
+            self.failed(own, &error).await;
+        }
         while trouble.len() < TRIES {
             // Whoever has to log in does; who waited for what had begun in bad weather tries again.
             match self.managers[own].login_if_needed().await {
