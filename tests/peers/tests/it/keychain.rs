@@ -91,7 +91,7 @@ async fn an_entry_that_is_no_key_is_left_as_it_is() {
     assert_eq!(refused.kind(), ErrorKind::Store);
     assert_eq!(
         refused.to_string(),
-        "the keychain's entry hallpass-peers (sealing key) holds no key of this library; it is left as it is"
+        "the keychain's entry hallpass-peers (sealing key) holds no key of this library; remove it there to log in anew"
     );
     assert_eq!(secret_tool("lookup").stdout, before);
     assert!(!folder.join(key("").id()).exists());
