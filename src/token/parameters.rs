@@ -40,7 +40,9 @@ impl Parameters {
     }
 
     pub(crate) fn api(&self) -> Option<RequestedApi> {
-        RequestedApi::from_kept(self.get("audience"), self.get("resource"))
+        let named = self.given.iter().filter(|known| known.0 == "resource");
+        let resources = named.map(|(_, value)| value.expose()).collect::<Vec<_>>().join(" ");
+        RequestedApi::from_kept(self.get("audience"), Some(&*resources).filter(|resources| !resources.is_empty()))
     }
 
     pub(crate) fn written_to(&self, mut form: Form) -> Result<Form> {

@@ -26,6 +26,21 @@ async fn asked() -> (VirtualTime, CibaLogin) {
     (time, login)
 }
 
+/// RFC 8707: a poll names all that the person was asked about, and no fewer — token: 1
+#[tokio::test]
+async fn several_resources_are_named_again() {
+    let (time, bank) = bank().await;
+    let both = ["https://one.example", "urn:two"];
+    let ask = both.iter().fold(bank.ciba().login_hint(JANE), |ask, resource| ask.parameter("resource", *resource));
+    let mut login = ask.start().await.unwrap();
+    assert!(time.without_waiting(login.poll()).await.unwrap().is_none());
+    for endpoint in [Endpoint::Ciba, Endpoint::Token] {
+        let fields = time.provider.requests(endpoint).remove(0).fields();
+        let named: Vec<_> = fields.iter().filter(|field| field.0 == "resource").map(|field| &*field.1).collect();
+        assert_eq!(named, both, "{endpoint:?}");
+    }
+}
+
 /// ciba: 1, token: 2
 #[tokio::test]
 async fn a_person_agrees_on_their_telephone_and_is_logged_in() {
