@@ -49,8 +49,8 @@ impl Content {
     }
 
     /// The same login, as the successor of what there is meanwhile.
-    pub(crate) fn following(&self, after: Option<u64>) -> Self {
-        Self { generation: next_generation(self.login.received(), after), ..self.clone() }
+    pub(crate) fn following(&self, after: Option<u64>, now: Timestamp) -> Self {
+        Self { generation: next_generation(now, after), ..self.clone() }
     }
 
     /// The same session with newer tokens for `wanted`.

@@ -122,7 +122,7 @@ impl Kept {
         for _ in 0..MOST_ATTEMPTS {
             // What cannot be read, or is another application's, is not written over.
             let stored = self.read().await?.map(|content| content.generation);
-            let login = login.following(stored);
+            let login = login.following(stored, self.now());
             if self.store.save(&self.session.key, stored, &login.to_record(&self.session.key)).await? {
                 return Ok(login);
             }
