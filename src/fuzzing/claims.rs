@@ -6,25 +6,21 @@ use url::Url;
 
 use super::errors;
 use super::made_up::{APPLICATION, CANARY, CLIENT_ID, ISSUER, at_once, now, read_by_another};
+use super::signing::{SECRET, check_parties, signed};
 use crate::clock::Timestamp;
-use crate::crypto::{Algorithm, SigningKey};
-use crate::jose::compact;
 use crate::json;
 use crate::provider::{Demands, Expected, Flow, IdToken, Organization, Parties, Purpose};
 use crate::secret::Secret;
 
 const NONCE: &str = "nonce-of-this-login";
-const SECRET: &str = "a secret that the provider and the application share";
 const LEEWAY: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::shared_secret(SECRET.as_bytes()));
 static JWKS_URI: LazyLock<Url> = LazyLock::new(|| Url::parse(ISSUER).expect("it is a URL"));
 
 /// Whatever a provider signs, it is an ID token only for whom, from whom and as long as OpenID Connect Core 1.0, section 3.1.3.7, says.
 pub fn claims(payload: &[u8]) {
-    let signed = compact(br#"{"alg":"HS256"}"#, payload, |message| KEY.sign(Algorithm::Hs256, message));
-    let text = Secret::new(signed.expect("a shared secret signs everything"));
+    let text = Secret::new(signed(payload));
     let demands = Demands {
         max_age: Some(MAX_AGE),
         organization: Some(Arc::new(Organization::parse("Acme"))),
@@ -91,16 +87,7 @@ fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
 fn checked(payload: &[u8], token: &IdToken) -> Option<Value> {
     json::refuse_duplicates(payload).expect("no claim stands there twice");
     let claims = read_by_another(payload)?;
-    assert_eq!(claims["iss"], ISSUER);
-    let audiences: Vec<&Value> = match &claims["aud"] {
-        Value::Array(audiences) => audiences.iter().collect(),
-        audience => vec![audience],
-    };
-    assert!(audiences.iter().any(|audience| *audience == CLIENT_ID), "{audiences:?}");
-    match claims.get("azp").filter(|azp| !azp.is_null()) {
-        Some(azp) => assert_eq!(azp, CLIENT_ID),
-        None => assert!(audiences.len() == 1, "several audiences, and none that it is for"),
-    }
+    check_parties(&claims, false);
     assert_eq!(claims["sub"], token.subject());
     assert!((1..=255).contains(&token.subject().len()));
     let number = |name: &str| claims.get(name).and_then(Value::as_f64);

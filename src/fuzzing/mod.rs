@@ -2,7 +2,6 @@
 //!
 //! `tests/fuzz` makes them up, and its corpus goes through the same functions at every `cargo test`. Each panics when what it holds to
 //! is not so: that is more than that nothing panics.
-#![allow(clippy::missing_panics_doc, reason = "a panic is how a finding is told")]
 
 mod callback;
 mod ciba_answer;

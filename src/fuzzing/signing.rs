@@ -12,7 +12,7 @@ use crate::crypto::{Algorithm, SigningKey};
 use crate::jose::compact;
 use crate::provider::{Issuer, Metadata};
 
-const SECRET: &str = "a secret that the provider and the application share";
+pub(super) const SECRET: &str = "a secret that the provider and the application share";
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::shared_secret(SECRET.as_bytes()));
 
@@ -37,6 +37,14 @@ pub(super) fn signed(payload: &[u8]) -> String {
 
 /// What has to be so of every JWT that is believed: from whom, for whom, and when.
 pub(super) fn check_envelope(claims: &Value, is_for_several: bool) {
+    check_parties(claims, is_for_several);
+    // The clock is the machine's: years of leeway tell what is over from what is not.
+    let number = |name: &str| claims.get(name).and_then(Value::as_f64);
+    assert!(number("exp").is_none_or(|exp| exp > 1.7e9), "{:?}", claims.get("exp"));
+    assert!([number("iat"), number("nbf")].into_iter().flatten().all(|from| from < 4.1e9), "it is of the next century");
+}
+
+pub(super) fn check_parties(claims: &Value, is_for_several: bool) {
     assert_eq!(claims["iss"], ISSUER);
     let audiences: Vec<&Value> = match &claims["aud"] {
         Value::Array(audiences) => audiences.iter().collect(),
@@ -47,8 +55,4 @@ pub(super) fn check_envelope(claims: &Value, is_for_several: bool) {
         Some(azp) => assert_eq!(azp, CLIENT_ID),
         None => assert!(is_for_several || audiences.len() == 1, "several audiences, and none that it is for"),
     }
-    // The clock is the machine's: years of leeway tell what is over from what is not.
-    let number = |name: &str| claims.get(name).and_then(Value::as_f64);
-    assert!(number("exp").is_none_or(|exp| exp > 1.7e9), "{:?}", claims.get("exp"));
-    assert!([number("iat"), number("nbf")].into_iter().flatten().all(|from| from < 4.1e9), "it is of the next century");
 }
