@@ -159,7 +159,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// The value of `Authorization`, for who needs nothing else of the token.
+/// The value of `Authorization`, for another HTTP client. A DPoP token takes a proof beside it.
 impl From<AccessToken> for HeaderValue {
     fn from(token: AccessToken) -> Self {
         token.header
