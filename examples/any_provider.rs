@@ -20,6 +20,7 @@ use hallpass::{Credentials, WebAuth};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     if let (Ok(issuer), Ok(client_id)) = (env::var("ISSUER"), env::var("CLIENT_ID")) {
         show(&WebAuth::new(issuer, client_id).ephemeral_port().start().await?);
         return Ok(());

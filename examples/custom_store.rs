@@ -58,6 +58,7 @@ impl Sessions {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    terminal::show_logs();
     let sessions = Sessions::default();
     store_contract(|| sessions.clone()).await;
     terminal::heading("The store does all that a store has to do");

@@ -17,6 +17,7 @@ use hallpass::{Application, Credentials};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     match env::var("AUTH0_DOMAIN") {
         Ok(domain) => {
             let mut login = Application::new(domain, env::var("AUTH0_CLIENT_ID")?).device().start().await?;

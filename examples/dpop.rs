@@ -18,6 +18,7 @@ use hallpass::{AccessToken, AuthorizedClient, CredentialsManager, TokenType, Web
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let auth = WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?).audience(env::var("AUTH0_AUDIENCE")?);
         let session = log_in(auth, Memory::new()).await?;

@@ -16,6 +16,7 @@ use hallpass::{Application, AuthorizedClient, ClientAuth};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     match env::var("AUTH0_DOMAIN") {
         Ok(domain) => at_auth0(domain).await,
         Err(_) => inside_this_process().await,

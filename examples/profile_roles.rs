@@ -13,6 +13,8 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod terminal;
+
 use std::env;
 use std::error::Error;
 
@@ -25,6 +27,7 @@ const ROLES: &str = "https://acme.com/roles";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let credentials = WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?).start().await?;
         show(&credentials)?;

@@ -19,6 +19,7 @@ use tokio::process::Command;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let browser = SystemBrowser::new().or(PrintUrl::new().pasted_from_stdin()); // the URL, where there is no browser
         return program(WebAuth::new(domain, env::var("AUTH0_CLIENT_ID")?).browser(browser), &state_folder()?).await;

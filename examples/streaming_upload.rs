@@ -19,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     let provider = TestProvider::start().await;
     let api = Api::start(&provider, "https://api.acme.com").await;
     let auth = WebAuth::new(provider.issuer(), provider.client_id())

@@ -18,6 +18,7 @@ const LEGACY: &str = "urn:acme:legacy-session";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    terminal::show_logs();
     let provider = TestProvider::builder().subject_token(LEGACY, "session-4711", "joe@example.com").start().await;
     let (front, archive) = (Api::start(&provider, FRONT).await, Api::start(&provider, ARCHIVE).await);
 

@@ -1,7 +1,8 @@
 //! How the examples look in a terminal: headings, facts, and a line that waits and counts down. Elsewhere, and with `NO_COLOR` set,
-//! it is plain text.
+//! it is plain text. With `RUST_LOG=trace` (or another level) they also show what is logged.
 #![allow(dead_code, reason = "each example shows what it has to show")]
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,15 @@ use std::time::{Duration, Instant};
 
 use console::{Term, style};
 use hallpass::web_auth::{PrintUrl, SystemBrowser};
+use tracing_subscriber::filter::LevelFilter;
+
+/// On stderr, if `RUST_LOG` names a level.
+pub(crate) fn show_logs() {
+    let level = env::var("RUST_LOG").ok().and_then(|level| level.parse::<LevelFilter>().ok());
+    if let Some(level) = level {
+        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(false).init();
+    }
+}
 
 pub(crate) fn heading(text: impl Display) {
     println!("\n{}", style(text).bold());

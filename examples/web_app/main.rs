@@ -27,6 +27,7 @@ const AUDIENCE: &str = "https://api.acme.com";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    terminal::show_logs();
     if let Ok(domain) = env::var("AUTH0_DOMAIN") {
         let secret = ClientAuth::client_secret_post(env::var("AUTH0_CLIENT_SECRET")?);
         let application = Application::new(domain, env::var("AUTH0_CLIENT_ID")?).client_auth(secret);

@@ -10,9 +10,16 @@ use std::collections::BTreeMap;
 use hallpass::testing::TestBrowser;
 use hallpass::{Error, ErrorKind};
 
+use crate::looks::secrets_in;
+use crate::panics::unwrapped;
+
 /// What went wrong in which situation.
 #[derive(Default)]
-struct Page(BTreeMap<usize, Vec<(&'static str, String)>>);
+struct Page {
+    rows: BTreeMap<usize, Vec<(&'static str, String)>>,
+    /// What `unwrap` says in each situation.
+    panics: Vec<(&'static str, String)>,
+}
 
 impl Page {
     /// # Panics
@@ -26,12 +33,13 @@ impl Page {
         let Err(error) = outcome else { panic!("{situation} went well") };
         let kind = KINDS.iter().position(|kind| *kind == error.kind()).expect("every kind is on the list");
         let message = changing.iter().fold(without_ports(&error.to_string()), |message, value| message.replace(value, "[…]"));
-        self.0.entry(kind).or_default().push((situation, message));
+        self.panics.push((situation, unwrapped(&error)));
+        self.rows.entry(kind).or_default().push((situation, message));
     }
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for (kind, rows) in &self.0 {
+        for (kind, rows) in &self.rows {
             text.push_str(&format!("{:?}\n", KINDS[*kind]));
             for (situation, message) in rows {
                 text.push_str(&format!("  {situation}\n    {message}\n"));
@@ -42,6 +50,7 @@ impl Page {
     }
 }
 
+/// I1
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_error_says_what_happened_and_what_to_do() {
     let mut page = Page::default();
@@ -50,15 +59,18 @@ async fn every_kind_of_error_says_what_happened_and_what_to_do() {
     sessions::go_wrong(&mut page).await;
     api_calls::go_wrong(&mut page).await;
 
-    let missing: Vec<_> = (0..KINDS.len()).filter(|kind| !page.0.contains_key(kind)).map(|kind| KINDS[kind]).collect();
+    let missing: Vec<_> = (0..KINDS.len()).filter(|kind| !page.rows.contains_key(kind)).map(|kind| KINDS[kind]).collect();
     assert_eq!(missing, [], "no error of these kinds is on the page");
     insta::assert_snapshot!("errors", page.text());
-    for (situation, message) in page.0.values().flatten() {
+    for (situation, message) in page.rows.values().flatten() {
         assert!(!message.starts_with(char::is_uppercase) || message.starts_with("Redis"), "{situation}: {message}");
         assert!(message.contains("; "), "{situation}: what happened, a semicolon, what to do: {message}");
         assert!(!message.ends_with('.') && !message.contains('\n'), "{situation}: one sentence: {message}");
         assert!(!message.contains('?') && !message.contains("%2"), "{situation}: a URL with a query: {message}");
         assert!(!message.contains(CANARY), "{situation}: a secret: {message}");
+    }
+    for (situation, panic) in &page.panics {
+        assert!(!panic.contains(CANARY) && secrets_in(panic).is_empty(), "{situation}: a panic shows a secret: {panic}");
     }
 }
 
