@@ -122,24 +122,12 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         Self { running: Mutex::new(None) }
     }
 
-    /// Joins the run that is under way. Else `second_look` says whether the work is needed at all, since a run may have
-    /// ended after the caller looked; the work makes its result visible to `second_look` before it returns.
+    /// The result of the run that this call joins or starts: see [`join`](Self::join).
     pub(crate) async fn run<F>(&self, second_look: impl FnOnce() -> Option<T> + Send, work: impl FnOnce() -> F + Send) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let mut result = match self.join_or_start(second_look, work) {
-            Joined::Needless(value) => return Ok(value),
-            Joined::Run(result) => result,
-        };
-        // An error means that the sender is gone without a word: the work panicked, or its runtime ended.
-        let finished = result.wait_for(Option::is_some).await;
-        finished.ok().and_then(|result| result.clone()).unwrap_or_else(|| {
-            Err(Error::new(
-                ErrorKind::Ambiguous,
-                "the shared request stopped half-way, as its task panicked or its runtime ended; try again",
-            ))
-        })
+        self.join(second_look, work).result().await
     }
 
     /// Starts the work, if it is needed and not under way, and waits for nothing.
@@ -147,10 +135,12 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let _ = self.join_or_start(second_look, work);
+        let _ = self.join(second_look, work);
     }
 
-    fn join_or_start<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F) -> Joined<T>
+    /// Joins the run that is under way. Else `second_look` says whether the work is needed at all, since a run may have
+    /// ended after the caller looked; the work makes its result visible to `second_look` before it returns.
+    pub(crate) fn join<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F) -> Joined<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
@@ -172,9 +162,28 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 }
 
-enum Joined<T> {
+/// What a caller waits for: little, as there may be thousands of them.
+#[must_use]
+pub(crate) enum Joined<T> {
     Needless(T),
     Run(watch::Receiver<Option<Result<T>>>),
+}
+
+impl<T: Clone> Joined<T> {
+    pub(crate) async fn result(self) -> Result<T> {
+        let mut run = match self {
+            Self::Needless(value) => return Ok(value),
+            Self::Run(run) => run,
+        };
+        // An error means that the sender is gone without a word: the work panicked, or its runtime ended.
+        let finished = run.wait_for(Option::is_some).await;
+        finished.ok().and_then(|result| result.clone()).unwrap_or_else(|| {
+            Err(Error::new(
+                ErrorKind::Ambiguous,
+                "the shared request stopped half-way, as its task panicked or its runtime ended; try again",
+            ))
+        })
+    }
 }
 
 impl<T> fmt::Debug for Cached<T> {

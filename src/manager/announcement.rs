@@ -37,19 +37,19 @@ impl Renewal {
         let deadline = Instant::now() + LOCK_WAIT;
         loop {
             let asked = self.kept.now();
-            let (since, wait, replayed) = match self.kept.store.announce(&self.kept.session.key, lock, &intent).await? {
+            let (since, wait, replayed) = match self.kept.store().announce(&self.kept.session.key, lock, &intent).await? {
                 Announced::Alone if self.kept.now().since(asked) < HOLDS_FOR => return Ok(Permission::Send),
                 // This process was stopped, or the machine slept: who waited for it may have gone on without it.
                 Announced::Alone => continue,
                 Announced::Late => {
                     // Also where an announcement stands from before.
-                    self.kept.store.settle(lock, Outcome::NotTaken);
+                    self.kept.store().settle(lock, Outcome::NotTaken);
                     return Ok(Permission::ReadAgain);
                 }
                 Announced::Unresolved { since, wait, replayed } => (since, wait, replayed),
             };
             let nothing_to_come = wait.is_zero() || Instant::now() >= deadline;
-            let may_be_sent_again = self.kept.settings.reuse_interval.is_some_and(|interval| since < interval) && !replayed;
+            let may_be_sent_again = self.kept.settings().reuse_interval.is_some_and(|interval| since < interval) && !replayed;
             if nothing_to_come && may_be_sent_again && !intent.is_replay() {
                 intent = intent.replay();
             } else if let Some(valid) = self.still_valid(content) {

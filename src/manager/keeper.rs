@@ -1,15 +1,17 @@
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access_token::AccessToken;
+use crate::cache::{Joined, SingleFlight};
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
+use crate::manager::program::Program;
 use crate::manager::renewal::Renewal;
 use crate::manager::session::{Errand, Purpose};
-use crate::manager::sessions::Sessions;
 use crate::manager::settings::Settings;
 use crate::provider::Claims;
 use crate::store::{CredentialsStore, Guarded, RecordKey};
@@ -44,8 +46,6 @@ use crate::web_auth::builder::WebAuth;
 /// ```
 #[derive(Clone)]
 pub struct CredentialsManager {
-    auth: WebAuth,
-    sessions: Arc<Sessions>,
     kept: Kept,
 }
 
@@ -54,28 +54,25 @@ impl CredentialsManager {
     pub fn new(auth: impl Into<WebAuth>, store: impl CredentialsStore) -> Self {
         let auth = auth.into();
         let key = RecordKey::new(auth.application().domain(), auth.application().client_id(), "");
-        let (sessions, settings) = (Arc::<Sessions>::default(), Settings::default());
-        let application = auth.application().clone();
-        let session = sessions.get(key, settings.most_sessions, application.time().now());
-        Self { auth, sessions, kept: Kept { application, store: Arc::new(Guarded(store)), session, settings } }
+        let store = Arc::new(Guarded(store));
+        let program = Program { auth, store, sessions: Arc::default(), settings: Settings::default() };
+        let session = program.session(key);
+        Self { kept: Kept { program: Arc::new(program), session } }
     }
 
     /// Another session of the same program and store: one for each user of a web back end, say. `key` is any text that tells
     /// them apart, such as the id in a session cookie.
     #[must_use]
     pub fn session(&self, key: impl AsRef<str>) -> Self {
-        let application = self.auth.application();
-        let key = self.kept.session.key.sibling(key.as_ref());
-        let session = self.sessions.get(key, self.kept.settings.most_sessions, application.time().now());
-        let mut manager = self.clone();
-        manager.kept.session = session;
-        manager
+        let program = Arc::clone(&self.kept.program);
+        let session = program.session(self.kept.session.key.sibling(key.as_ref()));
+        Self { kept: Kept { program, session } }
     }
 
     /// How long an access token has to be valid at least when it is handed out. 60 seconds unless set.
     #[must_use]
     pub fn min_ttl(mut self, min_ttl: Duration) -> Self {
-        self.kept.settings.min_ttl = min_ttl;
+        self.settings().min_ttl = min_ttl;
         self
     }
 
@@ -83,14 +80,14 @@ impl CredentialsManager {
     /// lost is never sent again.
     #[must_use]
     pub fn reuse_interval(mut self, interval: Duration) -> Self {
-        self.kept.settings.reuse_interval = Some(interval);
+        self.settings().reuse_interval = Some(interval);
         self
     }
 
     /// How many sessions are held in memory; others are read from the store again. 10,000 unless set.
     #[must_use]
     pub fn most_sessions(mut self, sessions: usize) -> Self {
-        self.kept.settings.most_sessions = sessions.max(1);
+        self.settings().most_sessions = sessions.max(1);
         self
     }
 
@@ -98,21 +95,25 @@ impl CredentialsManager {
     /// token is the new one, whatever API the renewal was for.
     #[must_use]
     pub fn on_renewed(mut self, hook: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
-        self.kept.settings.on_renewed = Some(Arc::new(hook));
+        self.settings().on_renewed = Some(Arc::new(hook));
         self
     }
 
     /// Called when a session has ended and only a login helps.
     #[must_use]
     pub fn on_lost(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.kept.settings.on_lost = Some(Arc::new(hook));
+        self.settings().on_lost = Some(Arc::new(hook));
         self
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut Arc::make_mut(&mut self.kept.program).settings
     }
 
     /// What it logs in with.
     #[must_use]
     pub fn web_auth(&self) -> &WebAuth {
-        &self.auth
+        &self.kept.program.auth
     }
 
     /// Valid credentials: the ones that are kept, or renewed ones.
@@ -162,13 +163,13 @@ impl CredentialsManager {
     /// # Cancel safety
     /// The old credentials or the new ones are stored.
     pub async fn save(&self, credentials: &Credentials) -> Result<()> {
-        if !self.kept.application.may_own(credentials.issuer(), credentials.client_id()) {
+        if !self.kept.application().may_own(credentials.issuer(), credentials.client_id()) {
             return Err(Error::configuration(
                 "these credentials are another issuer's or client id's; give each application a manager of its own",
             ));
         }
         #[cfg(feature = "tracing")]
-        self.sessions.offline_access.look_at(credentials);
+        self.kept.program.sessions.offline_access.look_at(credentials);
         self.kept.save_login(credentials).await
     }
 
@@ -198,7 +199,7 @@ impl CredentialsManager {
                 turn
             }
         };
-        let credentials = self.auth.start().await?;
+        let credentials = self.web_auth().start().await?;
         self.save(&credentials).await?;
         Ok(credentials)
     }
@@ -215,7 +216,7 @@ impl CredentialsManager {
             }
         }
         match self.credentials().await {
-            Ok(credentials) => Ok(Some(credentials).filter(|credentials| self.auth.is_satisfied_by(credentials))),
+            Ok(credentials) => Ok(Some(credentials).filter(|credentials| self.web_auth().is_satisfied_by(credentials))),
             Err(error) if error.is_login_required() => Ok(None),
             Err(error) => Err(error),
         }
@@ -261,7 +262,7 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`.
     pub async fn clear(&self) -> Result<()> {
-        let removed = self.kept.store.remove(&self.kept.session.key).await;
+        let removed = self.kept.store().remove(&self.kept.session.key).await;
         self.kept.session.forget();
         removed
     }
@@ -273,7 +274,7 @@ impl CredentialsManager {
     /// `Store`; `Discovery`, `Server`, `Network`, `TimedOut`.
     pub async fn revoke(&self) -> Result<()> {
         if let Some(refresh_token) = self.kept.look().await?.as_ref().and_then(Content::refresh_token) {
-            self.auth.application().revoke(refresh_token).await?;
+            self.kept.application().revoke(refresh_token).await?;
         }
         self.clear().await
     }
@@ -290,12 +291,25 @@ impl CredentialsManager {
             Some(content) => logout.of(&content.login.credentials),
             None => logout,
         };
-        self.auth.logout(&logout).await
+        self.web_auth().logout(&logout).await
     }
 
-    async fn obtain(&self, wanted: Wanted, purpose: Purpose) -> Result<Credentials> {
+    /// What is waited with is small: there may be thousands who wait.
+    fn obtain(&self, wanted: Wanted, purpose: Purpose) -> impl Future<Output = Result<Credentials>> + Send + use<'_> {
+        let (joined, flight) = self.join(wanted, purpose);
+        async move {
+            let outcome = joined.result().await;
+            // The last of however many have waited.
+            if flight.and_then(Arc::into_inner).is_some() {
+                self.kept.session.forget_flights();
+            }
+            outcome
+        }
+    }
+
+    fn join(&self, wanted: Wanted, purpose: Purpose) -> (Joined<Credentials>, Option<Arc<SingleFlight<Credentials>>>) {
         if let Some(credentials) = self.kept.at_hand(&wanted, &purpose) {
-            return Ok(credentials);
+            return (Joined::Needless(credentials), None);
         }
         let flight = self.kept.session.flight(Errand::new(&wanted, &purpose));
         let second_look = || self.kept.at_hand(&wanted, &purpose);
@@ -309,19 +323,14 @@ impl CredentialsManager {
                 outcome
             }
         };
-        let outcome = flight.run(second_look, work).await;
-        // The last of however many have waited.
-        if Arc::into_inner(flight).is_some() {
-            self.kept.session.forget_flights();
-        }
-        outcome
+        (flight.join(second_look, work), Some(flight))
     }
 }
 
 /// A valid token of the kept login, renewed when it ends or was refused.
 impl TokenSource for CredentialsManager {
     fn cached(&self) -> Option<AccessToken> {
-        self.kept.session.ready_token(self.kept.settings.min_ttl, self.kept.now())
+        self.kept.session.ready_token(self.kept.settings().min_ttl, self.kept.now())
     }
 
     async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
@@ -333,7 +342,7 @@ impl TokenSource for CredentialsManager {
 impl fmt::Debug for CredentialsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialsManager")
-            .field("auth", &self.auth)
+            .field("auth", self.web_auth())
             .field("session", &self.kept.session.key.id())
             .finish_non_exhaustive()
     }

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::content::{Content, Wanted};
+use crate::manager::program::Program;
 use crate::manager::session::{Known, Moment, Purpose, Session, Unsaved};
 use crate::manager::settings::Settings;
 use crate::store::dynamic::DynCredentialsStore;
@@ -13,15 +14,25 @@ use crate::store::{Lock, Record};
 /// A session in its store, and what this process knows of it: the two are brought together here and nowhere else.
 #[derive(Clone)]
 pub(crate) struct Kept {
-    pub(crate) application: Application,
-    pub(crate) store: Arc<dyn DynCredentialsStore>,
+    pub(crate) program: Arc<Program>,
     pub(crate) session: Arc<Session>,
-    pub(crate) settings: Settings,
 }
 
 impl Kept {
+    pub(crate) fn application(&self) -> &Application {
+        self.program.application()
+    }
+
+    pub(crate) fn store(&self) -> &dyn DynCredentialsStore {
+        &*self.program.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.program.settings
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
-        self.application.time().now()
+        self.application().time().now()
     }
 
     /// What this process knows and the store holds, if it will do.
@@ -34,7 +45,7 @@ impl Kept {
         if matches!(purpose, Purpose::New) {
             return None;
         }
-        let credentials = content.fresh(wanted, self.settings.min_ttl, self.now())?;
+        let credentials = content.fresh(wanted, self.settings().min_ttl, self.now())?;
         (!purpose.rules_out(credentials.access_token())).then(|| credentials.clone())
     }
 
@@ -60,7 +71,7 @@ impl Kept {
             return self.load().await;
         }
         let since = self.session.moment();
-        let record = self.store.load_locked(&self.session.key, lock).await?;
+        let record = self.store().load_locked(&self.session.key, lock).await?;
         self.learn(record.map(|record| self.content(&record)).transpose()?, since)
     }
 
@@ -106,7 +117,7 @@ impl Kept {
                 self.session.wrote(stored, since);
             }
             Unsaved::Renewal { of } => {
-                if self.store.save(&self.session.key, Some(of), &content.to_record(&self.session.key)).await? {
+                if self.store().save(&self.session.key, Some(of), &content.to_record(&self.session.key)).await? {
                     self.session.wrote(content.clone(), since);
                 } else {
                     // Somebody else was there, or the failed write had done its work after all: what the store holds counts.
@@ -123,7 +134,7 @@ impl Kept {
             // What cannot be read, or is another application's, is not written over.
             let stored = self.read().await?.map(|content| content.generation);
             let login = login.following(stored, self.now());
-            if self.store.save(&self.session.key, stored, &login.to_record(&self.session.key)).await? {
+            if self.store().save(&self.session.key, stored, &login.to_record(&self.session.key)).await? {
                 return Ok(login);
             }
         }
@@ -131,12 +142,12 @@ impl Kept {
     }
 
     async fn read(&self) -> Result<Option<Content>> {
-        let record = self.store.load(&self.session.key).await?;
+        let record = self.store().load(&self.session.key).await?;
         record.map(|record| self.content(&record)).transpose()
     }
 
     fn content(&self, record: &Record) -> Result<Content> {
-        Content::from_record(record, &self.session.key, &self.application)
+        Content::from_record(record, &self.session.key, self.application())
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod keeper;
 mod kept;
 #[cfg(feature = "tracing")]
 mod offline_access;
+mod program;
 mod renewal;
 mod session;
 mod sessions;

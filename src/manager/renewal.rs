@@ -43,7 +43,7 @@ impl Renewal {
             && error.is_login_required()
             && self.kept.session.lose(known.content.generation)
         {
-            self.kept.settings.tell_lost(&error);
+            self.kept.settings().tell_lost(&error);
         }
         Err(error)
     }
@@ -53,13 +53,13 @@ impl Renewal {
             return Ok(fitting);
         }
         for _ in 0..ATTEMPTS {
-            let lock = self.kept.store.lock(&self.kept.session.key, LOCK_WAIT).await?;
+            let lock = self.kept.store().lock(&self.kept.session.key, LOCK_WAIT).await?;
             // Somebody else may have renewed while this waited.
             let known = self.kept.load_locked(&lock).await?;
             if let Some(fitting) = self.fitting(&known.content) {
                 return Ok(fitting);
             }
-            let span = Span::renewal(self.kept.application.client_id());
+            let span = Span::renewal(self.kept.application().client_id());
             if let Some(credentials) = span.watch(self.redeem(&known.content, &lock)).await? {
                 return Ok(credentials);
             }
@@ -71,7 +71,7 @@ impl Renewal {
     /// `None`: the lock had ended, and nothing was sent.
     async fn redeem(&self, content: &Content, lock: &Lock) -> Result<Option<Credentials>> {
         self.refuse_to_renew_in_vain(content)?;
-        let Kept { application, session, .. } = &self.kept;
+        let (application, session) = (self.kept.application(), &self.kept.session);
         let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
         // So that the request follows at once when it has been announced.
         let metadata = application.provider().metadata().await?;
@@ -79,7 +79,7 @@ impl Renewal {
         if let Some(lost) = content.answer_lost {
             session.spent.heard(refresh_token, lost);
         }
-        if !session.spent.may_be_sent(refresh_token, self.kept.settings.reuse_interval, sent) {
+        if !session.spent.may_be_sent(refresh_token, self.kept.settings().reuse_interval, sent) {
             let message = "the refresh token is spent, or may be, and is not sent again; a person has to log in";
             return Err(Error::new(ErrorKind::LoginRequired, message));
         }
@@ -100,7 +100,7 @@ impl Renewal {
             Ok(renewed) => renewed,
             Err(error) => {
                 let may_be_spent = matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse);
-                let others_hear = self.kept.store.settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
+                let others_hear = self.kept.store().settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
                 return match error.kind() {
                     ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await.map(Some),
                     // The provider may have spent the refresh token: to send it again could cost the whole family.
@@ -142,13 +142,13 @@ impl Renewal {
             Some(other) if self.wanted != Wanted::default() => (&newer.login.credentials, other.credentials.clone()),
             _ => (&verified, verified.clone()),
         };
-        self.kept.settings.tell_renewed(session)?;
+        self.kept.settings().tell_renewed(session)?;
         self.long_enough(&newer, credentials).map(Some)
     }
 
     /// `false`: the record was replaced or removed meanwhile, and that stands.
     async fn save(&self, old: &Content, newer: &Content) -> Result<bool> {
-        let Kept { store, session, .. } = &self.kept;
+        let (store, session) = (self.kept.store(), &self.kept.session);
         let since = session.moment();
         match store.save(&session.key, Some(old.generation), &newer.to_record(&session.key)).await {
             Ok(true) => {
@@ -170,7 +170,7 @@ impl Renewal {
         if stored.login.credentials.id_token().is_some_and(|old| old.raw() == id_token.raw()) {
             return;
         }
-        let Kept { store, session, .. } = &self.kept;
+        let (store, session) = (self.kept.store(), &self.kept.session);
         let newer = stored.with_id_token(id_token, self.kept.now());
         let since = session.moment();
         if let Ok(true) = store.save(&session.key, Some(stored.generation), &newer.to_record(&session.key)).await {
@@ -180,7 +180,7 @@ impl Renewal {
 
     /// Others must not send the refresh token either. If that cannot be written, the provider tells them.
     async fn leave_word(&self, content: &Content, lost: AnswerLost) {
-        let Kept { store, session, .. } = &self.kept;
+        let (store, session) = (self.kept.store(), &self.kept.session);
         let (newer, since) = (content.with_answer_lost(lost, self.kept.now()), session.moment());
         if let Ok(true) = store.save(&session.key, Some(content.generation), &newer.to_record(&session.key)).await {
             session.wrote(newer, since);
@@ -200,7 +200,7 @@ impl Renewal {
     async fn adopt(&self, old: &Content) -> Result<Credentials> {
         let known = self.kept.load().await?;
         let adopted = Some(&known.content).filter(|stored| stored.generation != old.generation);
-        adopted.and_then(|stored| self.valid_for(self.kept.settings.min_ttl, stored)).ok_or_else(|| {
+        adopted.and_then(|stored| self.valid_for(self.kept.settings().min_ttl, stored)).ok_or_else(|| {
             Error::new(ErrorKind::Store, "the stored credentials were replaced during the renewal; try again").transient()
         })
     }
@@ -237,7 +237,7 @@ impl Renewal {
     }
 
     fn long_enough(&self, content: &Content, credentials: Credentials) -> Result<Credentials> {
-        let min_ttl = self.kept.settings.min_ttl;
+        let min_ttl = self.kept.settings().min_ttl;
         match content.granted(&self.wanted) {
             Some(granted) if granted.term.is_no_longer_than(min_ttl) => Err(Error::configuration(format!(
                 "the provider's access tokens live {} seconds, which is not more than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
