@@ -23,7 +23,7 @@ type Table = HashMap<String, (u64, Vec<u8>)>;
 impl CredentialsStore for Sessions {
     /// `SELECT record FROM sessions WHERE id = $1`
     async fn load(&self, key: &RecordKey) -> Result<Option<Record>> {
-        let row = self.table(|rows| rows.get(key.id()).cloned())?;
+        let row = self.table(|rows| rows.get(&key.id()).cloned())?;
         row.map(|(_, record)| Record::from_bytes(record)).transpose()
     }
 
@@ -31,9 +31,9 @@ impl CredentialsStore for Sessions {
     /// statement, so that of two who read the same record one is refused. Whether it changed a row is the answer.
     async fn save(&self, key: &RecordKey, expected: Option<u64>, record: &Record) -> Result<bool> {
         self.table(|rows| {
-            let is_expected = rows.get(key.id()).map(|(generation, _)| *generation) == expected;
+            let is_expected = rows.get(&key.id()).map(|(generation, _)| *generation) == expected;
             if is_expected {
-                rows.insert(key.id().to_owned(), (record.generation(), record.as_bytes().to_vec()));
+                rows.insert(key.id(), (record.generation(), record.as_bytes().to_vec()));
             }
             is_expected
         })
@@ -41,7 +41,7 @@ impl CredentialsStore for Sessions {
 
     /// `DELETE FROM sessions WHERE id = $1`
     async fn remove(&self, key: &RecordKey) -> Result<()> {
-        self.table(|rows| drop(rows.remove(key.id())))
+        self.table(|rows| drop(rows.remove(&key.id())))
     }
 
     // `lock` is exclusive within this process. Where several share the table, take a lock of the database there, such as

@@ -200,10 +200,7 @@ fn authorization(token_type: TokenType, token: &str) -> Option<HeaderValue> {
 
 /// One buffer that is wiped with the last clone of the value.
 fn sensitive_header(parts: &[&str]) -> Option<HeaderValue> {
-    let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    for part in parts {
-        value.extend_from_slice(part.as_bytes());
-    }
+    let value = Zeroizing::new(parts.concat().into_bytes().into_boxed_slice());
     let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -169,7 +169,7 @@ pub(crate) enum Joined<T> {
     Run(watch::Receiver<Option<Result<T>>>),
 }
 
-impl<T: Clone> Joined<T> {
+impl<T: Clone + Send + Sync> Joined<T> {
     pub(crate) async fn result(self) -> Result<T> {
         let mut run = match self {
             Self::Needless(value) => return Ok(value),

@@ -15,7 +15,7 @@ use crate::store::next_generation;
 pub(crate) struct Content {
     pub(crate) generation: u64,
     pub(crate) login: Granted,
-    pub(crate) others: Vec<Other>,
+    pub(crate) others: Box<[Other]>,
     /// The refresh token was sent, and nobody knows what came of it.
     pub(crate) answer_lost: Option<AnswerLost>,
 }
@@ -45,7 +45,7 @@ impl Content {
     /// What a login gave, as the successor of whatever was there before.
     pub(crate) fn of_login(credentials: Credentials, now: Timestamp, after: Option<u64>) -> Self {
         let login = Granted::by_login(credentials, false);
-        Self { generation: next_generation(now, after), login, others: Vec::new(), answer_lost: None }
+        Self { generation: next_generation(now, after), login, others: Box::default(), answer_lost: None }
     }
 
     /// The same login, as the successor of what there is meanwhile.
@@ -64,12 +64,14 @@ impl Content {
         let mut parts = newer.login.credentials.parts().clone();
         (parts.refresh_token, parts.id_token) = (credentials.refresh_token().cloned(), credentials.id_token().cloned());
         newer.login = Granted::by_login(Credentials::new(parts), self.login.is_renewed);
-        newer.others.retain(|other| other.wanted != *wanted && other.granted.term.is_valid_for(Duration::ZERO, now));
-        if newer.others.len() >= MOST_OTHERS {
-            newer.others.remove(0);
+        let mut others = newer.others.into_vec();
+        others.retain(|other| other.wanted != *wanted && other.granted.term.is_valid_for(Duration::ZERO, now));
+        if others.len() >= MOST_OTHERS {
+            others.remove(0);
         }
-        let granted = Granted::new(credentials.of_other_api(), true, newer.session_end());
-        newer.others.push(Other { wanted: wanted.clone(), granted });
+        let granted = Granted::new(credentials.of_other_api(), true, newer.login.credentials.session_end());
+        others.push(Other { wanted: wanted.clone(), granted });
+        newer.others = others.into_boxed_slice();
         newer
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Session {
     #[cfg(feature = "loopback")]
     login: OnceLock<Box<AsyncMutex<()>>>,
     /// Few, and mostly none.
-    flights: Mutex<Vec<(Errand, Weak<SingleFlight<Credentials>>)>>,
+    flights: Mutex<Option<Box<Flights>>>,
     /// The generation with which no other token can be had, as the program has been told; 0 for none.
     lost: AtomicU64,
     last_used: AtomicI64,
@@ -38,9 +38,12 @@ pub(crate) struct Session {
 /// back with an answer when others have been there meanwhile cannot know whose is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Moment {
-    writes: u64,
-    reads: u64,
+    writes: u32,
+    reads: u32,
 }
+
+#[derive(Default)]
+struct Flights(Vec<(Errand, Weak<SingleFlight<Credentials>>)>);
 
 /// What the store held when it was last read or written, or should hold.
 pub(crate) struct Known {
@@ -122,7 +125,7 @@ impl Session {
                 let known = Arc::new(Known { content, unsaved: None });
                 if *moment == since {
                     self.known.store(Some(Arc::clone(&known)));
-                    moment.reads += 1;
+                    moment.reads = moment.reads.wrapping_add(1);
                 }
                 known
             }
@@ -143,7 +146,7 @@ impl Session {
         self.change(|moment| {
             let alone = moment.writes == since.writes;
             self.known.store(alone.then(|| Arc::new(Known { content, unsaved: None })));
-            moment.writes += 1;
+            moment.writes = moment.writes.wrapping_add(1);
         });
     }
 
@@ -152,7 +155,7 @@ impl Session {
         self.change(|moment| {
             if moment.writes == since.writes {
                 self.known.store(Some(Arc::new(Known { content, unsaved: Some(unsaved) })));
-                moment.writes += 1;
+                moment.writes = moment.writes.wrapping_add(1);
             }
         });
     }
@@ -161,7 +164,7 @@ impl Session {
     pub(crate) fn forget(&self) {
         self.change(|moment| {
             self.known.store(None);
-            moment.writes += 1;
+            moment.writes = moment.writes.wrapping_add(1);
         });
     }
 
@@ -173,6 +176,7 @@ impl Session {
     /// One run for each errand, however many are on it. It is kept as long as somebody holds it.
     pub(crate) fn flight(&self, errand: Errand) -> Arc<SingleFlight<Credentials>> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let Flights(flights) = &mut **flights.get_or_insert_default();
         if let Some(flight) = flights.iter().find(|(known, _)| *known == errand).and_then(|(_, flight)| flight.upgrade()) {
             return flight;
         }
@@ -188,11 +192,12 @@ impl Session {
         self.login.get_or_init(Box::default)
     }
 
-    /// Those that nobody holds any more: a session at rest takes no room for them.
+    /// When nobody holds any: a session at rest takes no room for them.
     pub(crate) fn forget_flights(&self) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.retain(|(_, flight)| flight.strong_count() > 0);
-        flights.shrink_to_fit();
+        if flights.as_ref().is_some_and(|flights| flights.0.iter().all(|(_, flight)| flight.strong_count() == 0)) {
+            *flights = None;
+        }
     }
 
     /// Only a login helps this generation. `true` when that is news.

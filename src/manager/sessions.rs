@@ -1,4 +1,6 @@
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
@@ -8,7 +10,7 @@ use crate::store::RecordKey;
 /// The sessions that this process holds: a bounded number, of which those unused for longest make room.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    held: Mutex<HashMap<RecordKey, Arc<Session>>>,
+    held: Mutex<HashSet<Held>>,
     #[cfg(feature = "tracing")]
     pub(crate) offline_access: crate::manager::offline_access::OfflineAccess,
 }
@@ -16,27 +18,51 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn get(&self, key: RecordKey, most: usize, now: Timestamp) -> Arc<Session> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = held.get(&key) {
+        if let Some(Held(session)) = held.get(&key) {
             session.touch(now);
             return Arc::clone(session);
         }
         if held.len() >= most {
             make_room(&mut held, most);
         }
-        let session = Arc::new(Session::new(key.clone()));
+        let session = Arc::new(Session::new(key));
         session.touch(now);
-        held.insert(key, Arc::clone(&session));
+        held.insert(Held(Arc::clone(&session)));
         session
     }
 }
 
+/// A session, found by its key.
+struct Held(Arc<Session>);
+
+impl Borrow<RecordKey> for Held {
+    fn borrow(&self) -> &RecordKey {
+        &self.0.key
+    }
+}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key.hash(state);
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for Held {}
+
 /// A tenth goes at once, so that a full house is not searched for each newcomer. Who is in use, or holds what the store
 /// could not take, stays.
-fn make_room(held: &mut HashMap<RecordKey, Arc<Session>>, most: usize) {
+#[expect(clippy::mutable_key_type, reason = "a session's key never changes, and nothing else is hashed")]
+fn make_room(held: &mut HashSet<Held>, most: usize) {
     let mut idle: Vec<(i64, RecordKey)> = held
         .iter()
-        .filter(|(_, session)| Arc::strong_count(session) == 1 && session.known().is_none_or(|known| known.unsaved.is_none()))
-        .map(|(key, session)| (session.last_used(), key.clone()))
+        .filter(|Held(session)| Arc::strong_count(session) == 1 && session.known().is_none_or(|known| known.unsaved.is_none()))
+        .map(|Held(session)| (session.last_used(), session.key.clone()))
         .collect();
     let leaving = (most / 10).max(1).min(idle.len());
     if leaving < idle.len() {
@@ -69,7 +95,7 @@ mod tests {
         }
         let held = sessions.held.lock().unwrap();
         assert!((900..=1000).contains(&held.len()), "{}", held.len());
-        assert!(held.contains_key(&key(7)) && held.contains_key(&key(19_999)) && !held.contains_key(&key(10_000)));
+        assert!(held.contains(&key(7)) && held.contains(&key(19_999)) && !held.contains(&key(10_000)));
     }
 
     #[test]

@@ -77,11 +77,11 @@ struct StoredOther<'a> {
 
 impl Content {
     pub(crate) fn to_record(&self, key: &RecordKey) -> Record {
-        let login = &self.login.credentials;
+        let (id, login) = (key.id(), &self.login.credentials);
         let keys = self.dpop_keys();
         let key_texts: Vec<_> = keys.iter().map(|key| key.to_stored()).collect();
         let stored = Stored {
-            key: text(key.id()),
+            key: text(&id),
             issuer: text(login.issuer()),
             client_id: text(login.client_id()),
             login: StoredToken::of(&self.login, &keys),

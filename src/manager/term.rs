@@ -10,7 +10,7 @@ pub(crate) struct Term {
     end: Timestamp,
     /// The session's own end, which no renewal goes beyond.
     session_end: Timestamp,
-    jitter: Duration,
+    jitter_millis: u16,
 }
 
 impl Term {
@@ -18,14 +18,15 @@ impl Term {
     pub(crate) fn new(received: Timestamp, end: Option<Timestamp>, session_end: Option<Timestamp>) -> Self {
         let (end, session_end) = (end.unwrap_or(Timestamp::END), session_end.unwrap_or(Timestamp::END));
         let jitter = (end.since(received) / 10).min(MOST_JITTER).mul_f64(chance());
-        Self { received, end, session_end, jitter }
+        let jitter_millis = u16::try_from(jitter.as_millis()).unwrap_or(u16::MAX);
+        Self { received, end, session_end, jitter_millis }
     }
 
     /// Whether it is handed out without another thought. Jitter takes half of what is left beside `min_ttl` at most: a new
     /// token that is long enough is fresh.
     pub(crate) fn is_fresh(&self, min_ttl: Duration, now: Timestamp) -> bool {
         let spare = self.life().saturating_sub(min_ttl) / 2;
-        now.plus(min_ttl.saturating_add(self.jitter.min(spare))) < self.end
+        now.plus(min_ttl.saturating_add(self.jitter().min(spare))) < self.end
             && now < self.session_end
             && !self.is_from_the_future(now)
     }
@@ -43,6 +44,10 @@ impl Term {
     /// A token that was too short from the beginning: its successor would be, too.
     pub(crate) fn is_no_longer_than(&self, min_ttl: Duration) -> bool {
         self.life() <= min_ttl
+    }
+
+    fn jitter(&self) -> Duration {
+        Duration::from_millis(self.jitter_millis.into())
     }
 
     pub(crate) fn life(&self) -> Duration {

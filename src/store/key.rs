@@ -9,13 +9,9 @@ use crate::crypto;
 ///
 /// `Debug` shows no session: it may be the text of a cookie, and whoever has that is logged in.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RecordKey(Arc<Parts>);
-
-#[derive(PartialEq, Eq, Hash)]
-struct Parts {
+pub struct RecordKey {
     program: Arc<Program>,
     session: Box<str>,
-    id: Box<str>,
 }
 
 /// What all sessions of a program have in common, and keep once.
@@ -23,69 +19,75 @@ struct Parts {
 struct Program {
     issuer: Box<str>,
     client_id: Box<str>,
+    holder: Holder,
+}
+
+/// Whose tokens they are. No person's session has the key of a service, even if somebody else may say how the sessions are called.
+#[derive(PartialEq, Eq, Hash)]
+enum Holder {
+    Person,
+    /// The program itself.
+    Service,
 }
 
 impl RecordKey {
     /// `session` tells the sessions of one program apart; it is empty where there is one only.
     #[must_use]
     pub fn new(issuer: &str, client_id: &str, session: &str) -> Self {
-        Self::of(Program::new(issuer, client_id), session)
+        Self { program: Program::new(issuer, client_id, Holder::Person), session: session.into() }
     }
 
     /// Another session of the same program.
     pub(crate) fn sibling(&self, session: &str) -> Self {
-        Self::of(Arc::clone(&self.0.program), session)
+        Self { program: Arc::clone(&self.program), session: session.into() }
     }
 
-    fn of(program: Arc<Program>, session: &str) -> Self {
-        let id = hash(&[&program.issuer, &program.client_id, session]);
-        Self(Arc::new(Parts { program, session: session.into(), id }))
-    }
-
-    /// Of the program's own token, which it asks for with these parameters in whatever order. No session has this key, even if
-    /// somebody else may say how the sessions are called.
+    /// Of the program's own token, which it asks for with these parameters in whatever order.
     pub(crate) fn of_service(issuer: &str, client_id: &str, parameters: &[(String, String)]) -> Self {
         let mut sorted = parameters.to_vec();
         sorted.sort();
         let asked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sorted).finish();
-        let id = hash(&[issuer, client_id, &asked, "client_credentials"]);
-        let session = format!("client_credentials {asked}").into();
-        Self(Arc::new(Parts { program: Program::new(issuer, client_id), session, id }))
+        Self { program: Program::new(issuer, client_id, Holder::Service), session: asked.into() }
     }
 
     /// The issuer or domain, as the program names it.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.program.issuer
+        &self.program.issuer
     }
 
     /// What the provider calls the program.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.0.program.client_id
+        &self.program.client_id
     }
 
     /// Which of the program's sessions; empty where there is one only. For the program's own token, what it is asked for with.
     #[must_use]
     pub fn session(&self) -> &str {
-        &self.0.session
+        &self.session
     }
 
-    /// All of it as 64 hexadecimal digits, the same on every machine: fit for a file's name or a database's key.
+    /// All of it as 64 hexadecimal digits, the same on every machine: fit for a file's name or a database's key. They are made
+    /// anew by each call, so that who holds many keys need not hold them.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.0.id
+    pub fn id(&self) -> String {
+        let parts = [self.issuer(), self.client_id(), self.session(), "client_credentials"];
+        match self.program.holder {
+            Holder::Person => hash(&parts[..3]),
+            Holder::Service => hash(&parts),
+        }
     }
 }
 
 impl Program {
-    fn new(issuer: &str, client_id: &str) -> Arc<Self> {
-        Arc::new(Self { issuer: issuer.into(), client_id: client_id.into() })
+    fn new(issuer: &str, client_id: &str, holder: Holder) -> Arc<Self> {
+        Arc::new(Self { issuer: issuer.into(), client_id: client_id.into(), holder })
     }
 }
 
 /// Each part with its length before it, so that no two keys run together.
-fn hash(parts: &[&str]) -> Box<str> {
+fn hash(parts: &[&str]) -> String {
     let mut text = Vec::new();
     for part in parts {
         text.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -95,7 +97,7 @@ fn hash(parts: &[&str]) -> Box<str> {
     for byte in crypto::sha256(&text) {
         write!(id, "{byte:02x}").expect("a String takes everything");
     }
-    id.into()
+    id
 }
 
 impl fmt::Debug for RecordKey {
@@ -103,7 +105,7 @@ impl fmt::Debug for RecordKey {
         f.debug_struct("RecordKey")
             .field("issuer", &self.issuer())
             .field("client_id", &self.client_id())
-            .field("id", &self.0.id)
+            .field("id", &self.id())
             .finish_non_exhaustive()
     }
 }

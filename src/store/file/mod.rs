@@ -56,13 +56,13 @@ impl File {
     }
 
     fn read(&self, key: &RecordKey) -> Result<Option<Record>> {
-        let Some(mut bytes) = self.folder.read(key.id())? else { return Ok(None) };
+        let Some(mut bytes) = self.folder.read(&key.id())? else { return Ok(None) };
         let record = match &self.keys {
             Some(keys) => keys.open(key, &bytes),
             None => Record::from_bytes(std::mem::take(&mut *bytes)),
         };
         record.map(Some).map_err(|error| {
-            let file = self.folder.shown(key.id());
+            let file = self.folder.shown(&key.id());
             Error::new(error.kind(), format!("the credentials in {file} cannot be used; remove the file to log in anew"))
                 .with_source(error)
         })
@@ -73,8 +73,8 @@ impl File {
             return Ok(false);
         }
         match &self.keys {
-            Some(keys) => self.folder.replace(key.id(), &keys.seal(key, record)?)?,
-            None => self.folder.replace(key.id(), record.as_bytes())?,
+            Some(keys) => self.folder.replace(&key.id(), &keys.seal(key, record)?)?,
+            None => self.folder.replace(&key.id(), record.as_bytes())?,
         }
         Ok(true)
     }
@@ -108,7 +108,7 @@ impl CredentialsStore for File {
         let saving = FileLock::acquire(&self.folder, saving(&key), SAVING).await?;
         off_the_workers(move || {
             let _saving = saving;
-            store.folder.remove(key.id())
+            store.folder.remove(&key.id())
         })
         .await
     }

@@ -24,7 +24,7 @@ async fn files_are_for_their_user_alone() {
     for folder in [folder.path(), &folder.file("within"), &folder.file("within/another")] {
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o7777, 0o700, "{}", folder.display());
     }
-    let id = key("").id().to_owned();
+    let id = key("").id();
     let mut names = Vec::new();
     for entry in fs::read_dir(folder.file("within/another")).unwrap() {
         let entry = entry.unwrap();
@@ -39,7 +39,7 @@ async fn files_are_for_their_user_alone() {
 #[tokio::test]
 async fn a_save_replaces_the_file_and_writes_nothing_into_the_old_one() {
     let folder = ScratchFolder::new();
-    let (store, file) = (File::new(folder.path()), folder.file(key("").id()));
+    let (store, file) = (File::new(folder.path()), folder.file(&key("").id()));
     assert!(store.save(&key(""), None, &record(1, b"one")).await.unwrap());
     let old = folder.file("old");
     fs::hard_link(&file, &old).unwrap();
@@ -102,7 +102,7 @@ async fn what_others_may_read_or_put_there_is_refused() {
     let folder = ScratchFolder::new();
     let store = File::new(folder.path());
     assert!(store.save(&key(""), None, &record(1, b"one")).await.unwrap());
-    let file = folder.file(key("").id());
+    let file = folder.file(&key("").id());
     for mode in [0o640, 0o604, 0o620, 0o602] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let refused = store.load(&key("")).await.unwrap_err();
@@ -126,7 +126,7 @@ async fn a_pipe_or_a_folder_in_the_place_of_the_record_is_refused_without_waitin
     let folder = ScratchFolder::new();
     let store = File::new(folder.path());
     assert!(store.save(&key("other"), None, &record(1, b"one")).await.unwrap());
-    let file = folder.file(key("").id());
+    let file = folder.file(&key("").id());
     assert!(std::process::Command::new("mkfifo").arg("-m600").arg(&file).status().unwrap().success());
     let loaded = tokio::time::timeout(Duration::from_secs(30), store.load(&key(""))).await.unwrap();
     assert_eq!(loaded.unwrap_err().to_string(), format!("{} has to be a plain file; remove what is there", file.display()));
@@ -147,7 +147,7 @@ async fn what_is_no_record_of_this_release_is_refused_and_kept() {
     bad.push([b"hlps\x02".as_slice(), &whole[5..]].concat());
     bad.push(b"{\"refresh_token\": \"of another program\"}".to_vec());
     bad.push(vec![0; 9 << 20]);
-    let file = folder.file(key("").id());
+    let file = folder.file(&key("").id());
     for bytes in bad {
         fs::write(&file, &bytes).unwrap();
         assert_eq!(store.load(&key("")).await.unwrap_err().kind(), ErrorKind::Store, "{} bytes", bytes.len());
@@ -169,7 +169,7 @@ async fn a_write_protected_folder_keeps_the_old_record() {
     fs::create_dir_all(folder.file(&format!("{}.new", key("").id())).join("full")).unwrap();
     let refused = store.save(&key(""), Some(1), &record(2, b"two")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Store);
-    let file = folder.file(key("").id());
+    let file = folder.file(&key("").id());
     let message = format!("{} could not be written; the disk may be full or write-protected", file.display());
     assert_eq!(refused.to_string(), message);
     assert!(refused.source().is_some());

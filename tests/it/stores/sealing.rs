@@ -83,7 +83,7 @@ async fn with_another_key_a_record_is_refused_and_kept() {
     let wrong = File::new(folder.path()).sealed(SealingKey::generate().unwrap());
     let refused = wrong.load(&key("")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Store);
-    let file = folder.file(key("").id());
+    let file = folder.file(&key("").id());
     assert_eq!(
         refused.to_string(),
         format!("the credentials in {} cannot be used; remove the file to log in anew", file.display())
@@ -108,7 +108,7 @@ async fn plain_text_is_not_taken_for_sealed_nor_sealed_for_plain_text() {
     let sealed = File::new(sealed_folder.path()).sealed(keys());
     assert!(sealed.save(&key(""), None, &record(1, b"one")).await.unwrap());
     assert_eq!(File::new(sealed_folder.path()).load(&key("")).await.unwrap_err().kind(), ErrorKind::Store);
-    assert!(!fs::read(sealed_folder.file(key("").id())).unwrap().ends_with(b"one"));
+    assert!(!fs::read(sealed_folder.file(&key("").id())).unwrap().ends_with(b"one"));
 }
 
 #[tokio::test]
@@ -117,5 +117,5 @@ async fn nothing_is_written_unsealed_for_want_of_a_key() {
     let store = File::new(folder.path()).sealed(Vec::new());
     let refused = store.save(&key(""), None, &record(1, b"one")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Configuration);
-    assert!(!folder.names().contains(&key("").id().to_owned()));
+    assert!(!folder.names().contains(&key("").id()));
 }
