@@ -105,7 +105,7 @@ async fn an_assertion_about_what_went_well_shows_no_secret() {
     ];
     for message in &messages {
         // A hash of the issuer and of names: where the session is kept.
-        let message = message.replace(key.id(), "[id]");
+        let message = message.replace(&key.id(), "[id]");
         assert!(secrets_in(&message).is_empty() && !message.contains("CANARY"), "{message}");
         assert!(!message.contains(provider.client_secret()), "{message}");
     }
