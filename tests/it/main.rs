@@ -25,6 +25,8 @@ mod client_auth;
 mod client_credentials;
 mod conformance;
 mod counted_source;
+#[cfg(target_os = "linux")]
+mod dead_memory;
 mod device;
 mod device_pace;
 mod discovery;

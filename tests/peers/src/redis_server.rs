@@ -83,6 +83,22 @@ impl RedisServer {
         text.trim().parse().expect("a number")
     }
 
+    /// All that it has written to the disk: every command that changed something, as it came.
+    pub fn written(&self) -> Vec<u8> {
+        let (mut bytes, mut folders) = (Vec::new(), vec![self.folder.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("the folder is there") {
+                let path = entry.expect("the folder is there").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    bytes.extend(fs::read(path).expect("a file of Redis's"));
+                }
+            }
+        }
+        bytes
+    }
+
     /// It takes connections and commands, and answers none.
     pub fn stop(&self) {
         Signal::Stop.send(self.process_id());

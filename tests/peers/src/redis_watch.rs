@@ -50,14 +50,19 @@ impl RedisWatch {
     /// What has been sent since it was asked last, as the command and what its first key is: `EVALSHA lease`. What a script does
     /// costs no round trip and is left out.
     pub async fn commands(&mut self) -> Vec<String> {
+        self.lines().await.iter().filter_map(|line| told(line)).collect()
+    }
+
+    /// The same with everything that the commands were given, also by scripts, as `MONITOR` tells it.
+    pub async fn lines(&mut self) -> Vec<String> {
         () = redis::cmd("ECHO").arg(MARKER).query_async(&mut self.marker).await.expect("Redis is there");
-        let mut commands = Vec::new();
+        let mut lines = Vec::new();
         loop {
             let line = self.line().await;
             if line.contains(MARKER) {
-                return commands;
+                return lines;
             }
-            commands.extend(told(&line));
+            lines.push(line);
         }
     }
 
