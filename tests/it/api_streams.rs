@@ -6,7 +6,7 @@ use hallpass::{AccessToken, AuthorizedClient};
 use http::Response;
 use reqwest::Body;
 
-use crate::allocations::most_held;
+use crate::counting_allocator::most_held;
 use crate::hyper_api::{HyperApi, Repeated};
 
 const PIECE: &[u8] = &[7; 256 * 1024];

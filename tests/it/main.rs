@@ -25,6 +25,7 @@ mod client_auth;
 mod client_credentials;
 mod conformance;
 mod counted_source;
+mod counting_allocator;
 #[cfg(target_os = "linux")]
 mod dead_memory;
 mod device;
@@ -61,6 +62,8 @@ mod pushed;
 mod redaction;
 mod revocation;
 mod scope_sets;
+#[cfg(unix)]
+mod scratch_folder;
 mod scripted_api;
 mod shown;
 mod signed_request;

@@ -16,7 +16,7 @@ use hallpass::{AccessToken, Application, ClientAuth, CredentialsManager, ErrorKi
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::allocations::left_behind;
+use crate::counting_allocator::left_behind;
 use crate::two_halves::TwoHalves;
 
 const CANARY: &str = "4canary-0123456789-abcdefghijklmn";

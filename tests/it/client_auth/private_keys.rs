@@ -7,7 +7,7 @@ use jsonwebtoken::decode_header;
 use serde_json::{Value, json};
 
 use super::token_of;
-use crate::allocations::left_behind;
+use crate::counting_allocator::left_behind;
 use crate::two_halves::all_of;
 
 const P256_SEC1: &str = include_str!("keys/p256_sec1.pem");

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::stores::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 use other_process::{Given, OtherProcess};
 
 const SECRETS: [(&str, &str); 4] = [

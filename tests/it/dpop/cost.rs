@@ -4,7 +4,8 @@ use reqwest::Client;
 use tokio::runtime::Builder;
 
 use super::key;
-use crate::allocations::{allocations, api_elsewhere};
+use crate::allocations::api_elsewhere;
+use crate::counting_allocator::allocations;
 
 /// Against the same call with a bearer token.
 #[test]

@@ -10,7 +10,7 @@ use hallpass::testing::{Api, Endpoint, TestProvider};
 use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, CredentialsManager, PendingLogin, TokenType};
 
 use super::{AUDIENCE, provider_with_nonces, strict_provider, web_auth};
-use crate::allocations::left_behind;
+use crate::counting_allocator::left_behind;
 use crate::two_halves::REDIRECT_URI;
 
 /// Each start of a program makes itself a key, and goes on with the one of its login.

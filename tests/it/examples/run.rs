@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::{interval, timeout};
 
-use crate::stores::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 /// An example as a process of its own, with nothing in its environment but what it needs, and with folders that are only its own.
 pub(super) struct Example {

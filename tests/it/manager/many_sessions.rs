@@ -7,7 +7,7 @@ use hallpass::store::{CredentialsStore, Lock, Memory, Record, RecordKey};
 use hallpass::testing::{TestBrowser, TestProvider};
 use hallpass::{CredentialsManager, Result, WebAuth};
 
-use crate::allocations::held_by;
+use crate::counting_allocator::held_by;
 
 /// A store in which everybody has logged in, and which takes no room: one person's record, with everybody's key.
 struct Everybody {

@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::record_bytes::{key, record};
-use super::scratch_folder::ScratchFolder;
 use crate::at_random::cases;
+use crate::scratch_folder::ScratchFolder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_keeps_the_contract() {

@@ -9,7 +9,7 @@ use hallpass::store::{CredentialsStore, File};
 
 use super::other_process::OtherProcess;
 use super::record_bytes::{bytes, key, record};
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 const NO_WAIT: Duration = Duration::ZERO;
 

@@ -11,7 +11,7 @@ use hallpass::testing::{Endpoint, TestBrowser, TestProvider};
 use hallpass::{Application, CredentialsManager};
 
 use super::other_process::OtherProcess;
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 /// How long this goes on is a matter of patience: .ci/long has more of it.
 fn patience(name: &str, usual: usize) -> usize {

@@ -9,6 +9,5 @@ mod one_renewal;
 mod other_process;
 mod processes;
 mod record_bytes;
-pub(crate) mod scratch_folder;
 mod sealing;
 mod service_processes;

@@ -8,7 +8,7 @@ use tokio::net::UnixListener;
 
 use super::other_process::OtherProcess;
 use super::record_bytes::{key, record};
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 /// G31
 #[tokio::test]

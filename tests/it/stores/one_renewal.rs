@@ -8,7 +8,7 @@ use hallpass::testing::{Endpoint, TestBrowser, TestClock, TestProvider};
 use hallpass::{Application, CredentialsManager};
 
 use super::other_process::OtherProcess;
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 const LIFE: Duration = Duration::from_secs(3600);
 

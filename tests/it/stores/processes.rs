@@ -6,7 +6,7 @@ use hallpass::store::{CredentialsStore, File, Record, RecordKey};
 
 use super::other_process::OtherProcess;
 use super::record_bytes::{bytes, key, record};
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(60);

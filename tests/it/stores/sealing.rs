@@ -5,7 +5,7 @@ use hallpass::ErrorKind;
 use hallpass::store::{CredentialsStore, File, SealingKey, SealingKeys};
 
 use super::record_bytes::{key, record};
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 fn keys() -> SealingKeys {
     SealingKey::from_bytes([7; 32]).into()

@@ -9,7 +9,7 @@ use hallpass::testing::{Endpoint, TestProvider};
 use hallpass::{Application, ClientAuth, ClientCredentials};
 
 use super::other_process::OtherProcess;
-use super::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 const LIFE: Duration = Duration::from_secs(1);
 const TIME: Duration = Duration::from_secs(5);

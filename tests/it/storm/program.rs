@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::rest::Rest;
 use super::sessions::Sessions;
 use super::weather::Jump;
-use crate::allocations;
+use crate::counting_allocator;
 
 /// Where everything is.
 pub(super) struct Places {
@@ -22,6 +22,8 @@ pub(super) struct Places {
     pub(super) client_id: String,
     pub(super) api: String,
     pub(super) foreign: String,
+    /// Where there is one.
+    pub(super) redis: Option<String>,
     pub(super) seed: u64,
 }
 
@@ -30,12 +32,13 @@ pub(super) const AUDIENCE: &str = "https://api.acme.com";
 pub(super) const REUSE_INTERVAL: Duration = Duration::from_secs(20 * 365 * 86_400);
 
 impl Places {
-    pub(super) fn of(provider: &TestProvider, api: &Api, foreign: &Api, seed: u64) -> Self {
+    pub(super) fn of(provider: &TestProvider, api: &Api, foreign: &Api, redis: Option<String>, seed: u64) -> Self {
         Self {
             issuer: provider.issuer().to_owned(),
             client_id: provider.client_id().to_owned(),
             api: api.url().to_string(),
             foreign: foreign.url().to_string(),
+            redis,
             seed,
         }
     }
@@ -45,12 +48,14 @@ impl Places {
         let places: Value = serde_json::from_str(&std::env::var(PLACES).ok()?).unwrap();
         let text = |name: &str| places[name].as_str().unwrap().to_owned();
         let (issuer, client_id, api, foreign) = (text("issuer"), text("client_id"), text("api"), text("foreign"));
-        Some(Self { issuer, client_id, api, foreign, seed: places["seed"].as_u64().unwrap() })
+        let redis = places["redis"].as_str().map(str::to_owned);
+        Some(Self { issuer, client_id, api, foreign, redis, seed: places["seed"].as_u64().unwrap() })
     }
 
     fn to_json(&self) -> String {
-        let Self { issuer, client_id, api, foreign, seed } = self;
-        json!({ "issuer": issuer, "client_id": client_id, "api": api, "foreign": foreign, "seed": seed }).to_string()
+        let Self { issuer, client_id, api, foreign, redis, seed } = self;
+        json!({ "issuer": issuer, "client_id": client_id, "api": api, "foreign": foreign, "redis": redis, "seed": seed })
+            .to_string()
     }
 }
 
@@ -62,9 +67,9 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn start(places: &Places) -> Self {
+    pub(super) fn start(test: &str, places: &Places) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["storm::a_storm_loses_no_session_and_leaves_nothing_behind", "--exact", "--nocapture"]);
+        command.args([test, "--exact", "--nocapture"]);
         command.env(PLACES, places.to_json()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (orders, says) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -156,7 +161,7 @@ async fn at_rest(sessions: &Sessions) -> Rest {
         failed: sessions.failed(),
         tasks: u64::try_from(metrics.num_alive_tasks()).unwrap(),
         files: u64::try_from(files).unwrap(),
-        live_bytes: allocations::live_bytes(),
+        live_bytes: counting_allocator::live_bytes(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone)]
 pub(super) struct Random(u64);
 
-#[expect(clippy::disallowed_methods, reason = "another one each time")]
+#[allow(clippy::disallowed_methods, reason = "another one each time")]
 pub(super) fn seed() -> u64 {
     u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass::store::{CredentialsStore, File, Memory, SealingKey};
+use hallpass::store::{CredentialsStore, File, Memory, Redis, SealingKey};
 use hallpass::testing::{TestBrowser, TestClock};
 use hallpass::web_auth::Browser;
 use hallpass::{Application, AuthorizedClient, CredentialsManager, Error, ErrorKind, Result};
@@ -15,7 +15,7 @@ use url::Url;
 
 use super::program::{AUDIENCE, Places, REUSE_INTERVAL};
 use super::random::Random;
-use crate::stores::scratch_folder::ScratchFolder;
+use crate::scratch_folder::ScratchFolder;
 
 /// Several people, each with two managers of one store, each with tasks that call the API.
 pub(super) struct Sessions {
@@ -23,6 +23,8 @@ pub(super) struct Sessions {
     tasks: JoinSet<()>,
     going: watch::Sender<bool>,
     resting: watch::Sender<usize>,
+    /// To Redis, each with a task of its own.
+    connections: usize,
     _folder: ScratchFolder,
 }
 
@@ -48,11 +50,17 @@ impl Sessions {
         let plain = File::new(folder.file("plain"));
         let sealed = File::new(folder.file("sealed")).sealed(SealingKey::from_bytes([7; 32]));
         let memory = Memory::new();
+        // Each manager of a person's has one of its own, as two replicas have: all that they share is in Redis.
+        let key = || SealingKey::from_bytes([8; 32]);
+        let replica = |url: &String| Redis::new(url, key()).lease(LEASE);
+        let replicas = places.redis.as_ref().map(|url| [replica(url), replica(url)]);
+        let kinds = if replicas.is_some() { 4 } else { 3 };
         let mut random = Random::new(places.seed).split();
-        let people = (0..PEOPLE).map(|number| match number % 3 {
-            0 => Person::new(number, places, clock, &memory),
-            1 => Person::new(number, places, clock, &plain),
-            _ => Person::new(number, places, clock, &sealed),
+        let people = (0..2 * kinds).map(|number| match (number % kinds, &replicas) {
+            (0, _) => Person::new(number, places, clock, [&memory; 2]),
+            (1, _) => Person::new(number, places, clock, [&plain; 2]),
+            (3, Some([one, other])) => Person::new(number, places, clock, [one, other]),
+            _ => Person::new(number, places, clock, [&sealed; 2]),
         });
         let people: Vec<_> = people.map(Arc::new).collect();
         // It goes on when everybody has logged in, which the first rest sees to.
@@ -64,7 +72,7 @@ impl Sessions {
                 tasks.spawn(caller.live(going.subscribe(), resting.clone()));
             }
         }
-        Self { people, tasks, going, resting, _folder: folder }
+        Self { people, tasks, going, resting, connections: replicas.map_or(0, |replicas| replicas.len()), _folder: folder }
     }
 
     /// The next order, unless one of the tasks has ended, which it only does when something is wrong.
@@ -92,8 +100,9 @@ impl Sessions {
         self.going.send_replace(true);
     }
 
+    /// Those that are there when nothing goes on.
     pub(super) fn tasks(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len() + self.connections
     }
 
     pub(super) fn lost(&self) -> u64 {
@@ -118,11 +127,12 @@ impl Sessions {
 }
 
 impl Person {
-    fn new(number: usize, places: &Places, clock: &TestClock, store: &(impl CredentialsStore + Clone)) -> Self {
+    fn new(number: usize, places: &Places, clock: &TestClock, stores: [&(impl CredentialsStore + Clone); 2]) -> Self {
         let email = format!("p{number}@example.com");
         let counts = Arc::new(Counts::default());
-        let managers: Vec<_> = (0..2)
-            .map(|_| {
+        let managers: Vec<_> = stores
+            .into_iter()
+            .map(|store| {
                 let application = Application::new(&*places.issuer, &*places.client_id).clock(clock).http_client(http());
                 let auth = application.web_auth().scope("openid email offline_access").audience(AUDIENCE).ephemeral_port();
                 let auth = auth.browser(OwnBrowser { email: email.clone() }).timeout(LOGIN);
@@ -285,8 +295,9 @@ fn http() -> reqwest::ClientBuilder {
     reqwest::Client::builder().timeout(REQUEST).pool_max_idle_per_host(0)
 }
 
-const PEOPLE: usize = 6;
 const TASKS_EACH: usize = 4;
+/// Longer than a request.
+const LEASE: Duration = Duration::from_secs(5);
 /// How long a stalled answer is waited for.
 const REQUEST: Duration = Duration::from_secs(3);
 /// How long a login may take that the weather has spoilt.

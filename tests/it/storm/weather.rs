@@ -4,6 +4,7 @@ use std::time::Duration;
 use hallpass::testing::{Api, Endpoint, Fault, TestClock, TestProvider};
 
 use super::random::Random;
+use super::struck_redis::StruckRedis;
 
 /// What goes wrong, and when.
 pub(super) struct Weather {
@@ -14,6 +15,7 @@ pub(super) struct Weather {
     /// How often each place will have been asked before it is struck again: some requests after the last fault. Else faults would come
     /// to a heap, and nothing would work until it is over.
     struck: HashMap<Option<Endpoint>, usize>,
+    redis_struck: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub(super) enum Jump {
 
 impl Weather {
     pub(super) fn new(random: Random, clock: TestClock, foreign: String) -> Self {
-        Self { random, clock, foreign, struck: HashMap::new() }
+        Self { random, clock, foreign, struck: HashMap::new(), redis_struck: 0 }
     }
 
     /// Whether an answer of the token endpoint may get lost by it.
@@ -89,6 +91,26 @@ impl Weather {
         Some(Jump::Forward(seconds))
     }
 
+    /// Each of the ways in which a Redis can be away, for moments; now and then for longer than an answer is waited for.
+    pub(super) fn strike_redis(&mut self, redis: &mut dyn StruckRedis, era: Duration) {
+        if !self.random.one_in(25) {
+            return;
+        }
+        self.redis_struck += 1;
+        let long = era >= 2 * NO_ANSWER && self.random.one_in(15);
+        let time = if long { NO_ANSWER } else { self.random.millis(200) };
+        match self.random.below(3) {
+            0 => redis.hangs(time),
+            1 => redis.is_killed(time),
+            _ => redis.is_restarted(time),
+        }
+    }
+
+    /// How often.
+    pub(super) fn redis_struck(&self) -> u64 {
+        self.redis_struck
+    }
+
     pub(super) fn lull(&mut self) -> Duration {
         self.random.millis(40)
     }
@@ -129,5 +151,7 @@ impl Weather {
     }
 }
 
+/// Longer than the library waits for an answer of Redis's.
+const NO_ANSWER: Duration = Duration::from_secs(6);
 const STRUCK: [Endpoint; 6] =
     [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Authorize, Endpoint::Login, Endpoint::Callback, Endpoint::Token];

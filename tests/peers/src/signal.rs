@@ -8,6 +8,8 @@ pub enum Signal {
     Stop,
     Continue,
     Kill,
+    /// It may put its things in order first.
+    Terminate,
 }
 
 impl Signal {
@@ -18,6 +20,7 @@ impl Signal {
             Self::Stop => "STOP",
             Self::Continue => "CONT",
             Self::Kill => "KILL",
+            Self::Terminate => "TERM",
         };
         let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().expect("kill runs");
         assert!(sent.success(), "process {process} is there");

@@ -1,0 +1,15 @@
+use std::time::Duration;
+
+/// A Redis in the storm. After each of these it is there, with everything that it had said it would keep.
+pub(super) trait StruckRedis {
+    fn url(&self) -> String;
+
+    /// It takes connections and commands, and answers none for so long.
+    fn hangs(&mut self, time: Duration);
+
+    /// Without a warning, and nobody is there for so long.
+    fn is_killed(&mut self, time: Duration);
+
+    /// As an administrator does it, and nobody is there for so long.
+    fn is_restarted(&mut self, time: Duration);
+}
