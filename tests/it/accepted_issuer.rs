@@ -28,12 +28,7 @@ impl Tenants {
     async fn log_in(&self, callback_issuer: &str, alter: Alteration) -> Result<Credentials> {
         let issuer = format!("{}{TENANT}/v2.0", self.provider.issuer());
         self.provider.next_id_token(move |token| alter(token, issuer.clone()));
-        let login = self.auth.begin().await?;
-        let callback = TestBrowser::new().visit(login.url()).await.unwrap();
-        let mut callback = url::Url::parse(&callback).unwrap();
-        let parameters: Vec<_> = callback.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
-        callback.query_pairs_mut().clear().extend_pairs(parameters).append_pair("iss", callback_issuer);
-        self.auth.finish(login, callback.as_str()).await
+        finish_as(&self.auth, callback_issuer).await
     }
 }
 
@@ -101,4 +96,35 @@ async fn an_id_token_may_name_its_issuer_otherwise_where_the_program_says_so() {
         ],
     )
     .await;
+}
+
+/// C18, D1 — token: 0
+#[tokio::test]
+async fn metadata_and_callback_name_the_issuer_as_it_is_or_as_the_program_says() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider).danger_accept_issuer("accounts.acme.com"));
+    for issuer in ["accounts.acme.com.evil.example", "https://accounts.acme.com", "https://evil.example/", ""] {
+        provider.next(Endpoint::Discovery, Fault::new().set("issuer", issuer));
+        let error = auth.begin().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Discovery, "{issuer}: {error:?}");
+    }
+    for issuer in ["accounts.acme.com.evil.example", "https://accounts.acme.com", "https://evil.example/", ""] {
+        let error = finish_as(&auth, issuer).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Callback, "{issuer}: {error:?}");
+    }
+    assert_eq!(provider.count(Endpoint::Token), 0);
+    finish_as(&auth, "accounts.acme.com").await.unwrap();
+    let other = web_auth(&application(&provider).danger_accept_issuer("accounts.acme.com"));
+    provider.next(Endpoint::Discovery, Fault::new().set("issuer", "accounts.acme.com"));
+    other.begin().await.unwrap();
+}
+
+/// A login whose callback names this issuer.
+async fn finish_as(auth: &WebAuth, issuer: &str) -> Result<Credentials> {
+    let login = auth.begin().await?;
+    let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+    let mut callback = url::Url::parse(&callback).unwrap();
+    let parameters: Vec<_> = callback.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
+    callback.query_pairs_mut().clear().extend_pairs(parameters).append_pair("iss", issuer);
+    auth.finish(login, callback.as_str()).await
 }

@@ -159,13 +159,23 @@ async fn a_claim_that_is_demanded_has_to_come() {
     for (name, wish) in [
         ("acr_values", web_auth(&application(&provider)).acr_values("strong")),
         ("not essential", web_auth(&application(&provider)).claims(json!({ "id_token": { "acr": { "values": ["strong"] } } }))),
+        (
+            "said not to be essential",
+            web_auth(&application(&provider))
+                .claims(json!({ "id_token": { "acr": { "essential": false, "values": ["strong"] } } })),
+        ),
     ] {
         accepts(&provider, &wish, &[(name, |token| token.set("acr", "weak"))]).await;
     }
     // The demand is the login's: kept as text, and not to be got round by finishing it elsewhere.
     let plain = web_auth(&application(&provider));
-    let began = plain.begin().await.unwrap();
-    assert_eq!(auth.finish(began, "code=x").await.unwrap_err().kind(), ErrorKind::Configuration);
+    for (demand, weaker) in [("none", &plain), ("a weaker one will do", &demanding(json!(["strong", "weak"])))] {
+        let began = weaker.begin().await.unwrap();
+        assert_eq!(auth.finish(began, "code=x").await.unwrap_err().kind(), ErrorKind::Configuration, "{demand}");
+    }
+    let began = demanding(json!(["strong"])).begin().await.unwrap();
+    let callback = TestBrowser::new().visit(began.url()).await.unwrap();
+    auth.finish(began, &callback).await.unwrap();
     let began = auth.begin().await.unwrap();
     let callback = TestBrowser::new().visit(began.url()).await.unwrap();
     let kept = PendingLogin::from_secret_string(&began.to_secret_string()).unwrap();

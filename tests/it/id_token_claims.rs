@@ -1,6 +1,6 @@
 //! What an ID token has to say (OpenID Connect Core 1.0, section 3.1.3.7).
 
-use hallpass::testing::{Endpoint, Fault, TestProvider};
+use hallpass::testing::{Endpoint, Fault, TestProvider, TokenDraft};
 use serde_json::json;
 
 use crate::altered_login::{accepts, altered_login, application, login, refuses, web_auth, with_payload};
@@ -224,4 +224,31 @@ async fn claims_are_one_object_of_members_that_stand_there_once() {
     .await;
     assert_eq!(provider.count(Endpoint::Jwks), 0);
     login(&auth).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_profile_is_read_as_it_stands_and_an_email_is_verified_only_where_that_is_said() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider));
+    let profile = |token: &mut TokenDraft| {
+        token.set("name", "Jane Doe").set("nickname", "jane").set("picture", "https://acme.com/jane.png");
+    };
+    for (email_verified, verified) in
+        [(json!(true), true), (json!(false), false), (json!("true"), false), (json!(1), false), (json!(null), false)]
+    {
+        let said = email_verified.clone();
+        let credentials = altered_login(&provider, &auth, move |token| {
+            profile(token);
+            token.set("email_verified", &said)
+        });
+        let claims = credentials.await.unwrap().user().unwrap().clone();
+        assert_eq!(claims.email_verified(), verified, "{email_verified}");
+        let read = [claims.name(), claims.nickname(), claims.picture()].map(Option::unwrap);
+        assert_eq!(read, ["Jane Doe", "jane", "https://acme.com/jane.png"]);
+    }
+    let silent =
+        altered_login(&provider, &auth, |token| token.remove("name").remove("nickname").remove("picture").remove("email_verified"));
+    let claims = silent.await.unwrap().user().unwrap().clone();
+    assert!(!claims.email_verified());
+    assert_eq!([claims.name(), claims.nickname(), claims.picture()], [None, None, None]);
 }

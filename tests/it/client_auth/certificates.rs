@@ -1,7 +1,7 @@
 //! Certificates (RFC 8705): which address is asked. What TLS makes of them is for the tests against real peers.
 
-use hallpass::ClientAuth;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClient, TestProvider};
+use hallpass::{ClientAuth, ErrorKind};
 use serde_json::json;
 
 use super::{API, application};
@@ -16,6 +16,8 @@ async fn two_doors() -> (TestProvider, TestProvider) {
         "revocation_endpoint": url(Endpoint::Revoke),
         "introspection_endpoint": url(Endpoint::Introspect),
         "device_authorization_endpoint": url(Endpoint::DeviceCode),
+        "pushed_authorization_request_endpoint": url(Endpoint::Par),
+        "backchannel_authentication_endpoint": url(Endpoint::Ciba),
         "userinfo_endpoint": url(Endpoint::UserInfo),
         "x_endpoint": url(Endpoint::Other),
     });
@@ -23,9 +25,10 @@ async fn two_doors() -> (TestProvider, TestProvider) {
     (front, side)
 }
 
-const ASKED: [Endpoint; 4] = [Endpoint::Token, Endpoint::Revoke, Endpoint::Introspect, Endpoint::DeviceCode];
+const ASKED: [Endpoint; 6] =
+    [Endpoint::Token, Endpoint::Revoke, Endpoint::Introspect, Endpoint::DeviceCode, Endpoint::Par, Endpoint::Ciba];
 
-/// token, revoke, introspect, device code: 1 each
+/// token, revoke, introspect, device code, PAR, CIBA: 1 each
 #[tokio::test]
 async fn with_a_certificate_the_addresses_for_mutual_tls_are_asked() {
     for auth in [ClientAuth::tls_client_auth(), ClientAuth::self_signed_tls_client_auth()] {
@@ -35,11 +38,25 @@ async fn with_a_certificate_the_addresses_for_mutual_tls_are_asked() {
         application.revoke(&"unknown".into()).await.unwrap();
         assert!(!application.introspect(&"unknown".into()).await.unwrap().is_active());
         application.device().start().await.unwrap();
+        application.web_auth().redirect_uri("http://127.0.0.1:9999/callback").pushed().begin().await.unwrap();
+        application.ciba().login_hint("jane@example.com").start().await.unwrap();
         for endpoint in ASKED {
             assert_eq!((front.count(endpoint), side.count(endpoint)), (0, 1), "{endpoint:?}");
             assert_eq!(side.requests(endpoint)[0].field("client_id").as_deref(), Some("service"));
         }
     }
+}
+
+/// user info: 1
+#[tokio::test]
+async fn with_a_certificate_user_info_is_asked_there_too() {
+    let (front, side) = two_doors().await;
+    let without = application(&front, ClientAuth::none());
+    let credentials = without.web_auth().ephemeral_port().browser(TestBrowser::new()).start().await.unwrap();
+    // The token is the first provider's: which of them was asked is the point.
+    let error = application(&front, ClientAuth::tls_client_auth()).user_info(&credentials).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server, "{error:?}");
+    assert_eq!((front.count(Endpoint::UserInfo), side.count(Endpoint::UserInfo)), (0, 1));
 }
 
 /// token: 1 at the first
