@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
+use hallpass::auth0::NewUser;
 use hallpass::client_auth::PrivateKey;
 use hallpass::store::{File, SealingKey};
-use hallpass::testing::{Api, Endpoint, TestBrowser, TestClient, TestProvider};
+use hallpass::testing::{Api, Endpoint, TestBrowser, TestClient, TestProvider, TestUser};
 use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, CredentialsManager, Secret, TokenSource, WebAuth};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
@@ -235,6 +236,32 @@ fn what_is_left_after(until: &str) {
     }
 }
 
+/// I5: in a form, and in JSON.
+#[test]
+fn nothing_is_left_of_passwords_that_were_sent() {
+    if let Some(given) = Given::here() {
+        return given.look_after(|given| {
+            let auth0 = Application::new(given.text("issuer"), given.text("client id")).auth0();
+            let (runtime, jim) = (runtime(), NewUser::new("jim@example.com", given.text("Jim's password")));
+            let auth0 = auth0.scope("openid offline_access").connection("Username-Password-Authentication");
+            runtime.block_on(auth0.log_in(JANE, &Secret::new(given.text("Jane's password")))).unwrap();
+            runtime.block_on(auth0.sign_up(&jim)).unwrap();
+        });
+    }
+    let passwords = [
+        ("Jane's password", "kL9-correct-horse-battery-staple-3vNc"),
+        ("Jim's password", "hT2-another-horse-and-its-battery-8pXy"),
+    ];
+    let provider = TestProvider::builder().user(TestUser::new(JANE).password(passwords[0].1));
+    let provider = runtime().block_on(provider.start());
+    let given = [("issuer", provider.issuer()), ("client id", provider.client_id()), passwords[0], passwords[1]];
+    let mut other = OtherProcess::start("dead_memory::nothing_is_left_of_passwords_that_were_sent", &given);
+    for (name, password) in passwords {
+        assert_eq!(other.places_of(password.as_bytes()), [""; 0], "{name}");
+    }
+    assert_eq!((provider.count(Endpoint::Token), provider.count(Endpoint::SignUp)), (1, 1));
+}
+
 /// As a person's browser does.
 async fn comes_back(url: &Url) {
     let callback = TestBrowser::new().visit(url).await.unwrap();
@@ -243,4 +270,5 @@ async fn comes_back(url: &Url) {
     assert!(client.execute(request).await.unwrap().status().is_success());
 }
 
+const JANE: &str = "jane@example.com";
 const AUDIENCE: &str = "https://api.acme.com";
