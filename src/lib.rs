@@ -113,6 +113,9 @@ pub use client_credentials::ClientCredentials;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
 pub use manager::keeper::CredentialsManager;
+#[cfg(feature = "loopback")]
+#[cfg_attr(docsrs, doc(cfg(feature = "loopback")))]
+pub use manager::stay_logged_in::stay_logged_in;
 pub use mfa_required::MfaRequired;
 pub use provider::{Claims, IdToken};
 pub use secret::Secret;

@@ -12,6 +12,8 @@ mod session;
 mod sessions;
 mod settings;
 mod spent;
+#[cfg(feature = "loopback")]
+pub(crate) mod stay_logged_in;
 mod stored;
 mod term;
 

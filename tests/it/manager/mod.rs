@@ -10,6 +10,7 @@ mod odd_store;
 mod questions;
 mod refused_tokens;
 mod several;
+mod staying;
 
 use std::time::Duration;
 
