@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::provider::Organization;
 use crate::web_auth::delivery::{Delivery, Way};
 use crate::web_auth::parameters::Parameters;
+use crate::web_auth::redirect_uri::check_redirect_uri;
 #[cfg(feature = "loopback")]
 use crate::web_auth::{
     browser::{Browser, SystemBrowser, dynamic::DynBrowser},
@@ -282,6 +283,9 @@ impl WebAuth {
     /// scheme such as `com.acme.app:/callback`, or http on loopback; `start` needs the latter, with its port.
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl AsRef<str>) -> Self {
+        if let Err(refusal) = check_redirect_uri(uri.as_ref()) {
+            Arc::make_mut(&mut self.parameters).refuse_with(refusal);
+        }
         self.redirect_uri = Some(uri.as_ref().into());
         self
     }

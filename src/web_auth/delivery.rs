@@ -7,8 +7,9 @@ use crate::client_auth::PrivateKey;
 use crate::error::Result;
 use crate::form::Form;
 use crate::provider::Metadata;
+use crate::web_auth::authorize_url::{AuthorizeUrl, AuthorizeUrls};
 use crate::web_auth::pushed::push;
-use crate::web_auth::request::{AuthorizationRequest, AuthorizeUrl, Value, Written};
+use crate::web_auth::request::{AuthorizationRequest, Value, Written};
 use crate::web_auth::request_object::{LIFE, request_object};
 
 /// How the provider gets to know what a login asks for.
@@ -17,6 +18,7 @@ pub(crate) struct Delivery {
     pub(crate) way: Way,
     /// What the request is signed by.
     pub(crate) key: Option<PrivateKey>,
+    pub(crate) urls: AuthorizeUrls,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,8 +59,10 @@ impl Delivery {
             let pushed = push(&application, metadata, form, &hidden).await?;
             return Ok(Delivered { url: pushed.url, url_life: Some(pushed.life) });
         }
-        let length = signed.map_or_else(|| request.length(), str::len);
-        let url = AuthorizeUrl::with_capacity(metadata, length).write(|url| write(request, signed, url))?;
+        let url = match signed {
+            None => self.urls.url(metadata, request),
+            Some(_) => AuthorizeUrl::new(metadata).with(|url| write(request, signed, url)),
+        };
         Ok(Delivered { url, url_life: signed.map(|_| LIFE) })
     }
 }

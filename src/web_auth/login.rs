@@ -5,7 +5,6 @@ use url::Url;
 use crate::credentials::Credentials;
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::origin;
 use crate::provider::{Flow, Metadata};
 use crate::spans::Span;
 use crate::token::{self, Asked};
@@ -71,7 +70,7 @@ impl WebAuth {
                 "begin() has no redirect_uri to come back to; set the one that is registered at the provider",
             ));
         };
-        check_redirect_uri(redirect_uri)?;
+        self.parameters.checked()?;
         let metadata = self.application.provider().metadata().await?;
         self.prepare(&metadata, Arc::clone(redirect_uri)).await
     }
@@ -129,7 +128,8 @@ impl WebAuth {
         self.check_fapi2(metadata, &redirect_uri)?;
         let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();
-        let request = AuthorizationRequest { parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
+        let request =
+            AuthorizationRequest { parameters: &self.parameters, client_id, redirect_uri: &redirect_uri, secrets: &secrets };
         let Delivered { url, url_life } = self.delivery.deliver(&self.application, metadata, &request).await?;
         let now = self.application.time().now();
         let Parameters { scope, api, demands, response_mode, .. } = parameters;
@@ -249,21 +249,5 @@ fn outcome(result: &Result<Credentials>) -> PageOutcome {
         Ok(_) => PageOutcome::Done,
         Err(error) if error.kind() == ErrorKind::Cancelled => PageOutcome::Refused,
         Err(_) => PageOutcome::Failed,
-    }
-}
-
-/// RFC 8252, section 7: a private scheme, a claimed https URL, or loopback. Anything else could be read by others.
-fn check_redirect_uri(text: &str) -> Result<()> {
-    let refused = |why: &str| Error::configuration(format!("the redirect URI {why}; give it as it is registered at the provider"));
-    let uri = Url::parse(text).map_err(|error| refused("is no absolute URI").with_source(error))?;
-    // RFC 6749, section 3.1.2: "The endpoint URI MUST NOT include a fragment component."
-    if uri.fragment().is_some() {
-        return Err(refused("has a fragment"));
-    }
-    // RFC 8252, section 7.1: private schemes are "based on a domain name under their control", so they hold a dot.
-    if origin::is_confidential(&uri) || uri.scheme().contains('.') {
-        Ok(())
-    } else {
-        Err(refused("is neither https, nor http on loopback, nor of a private scheme such as com.acme.app:/callback"))
     }
 }

@@ -1,5 +1,6 @@
 //! The login of a person in a browser: the authorization code flow with PKCE (RFC 6749, section 4.1; RFC 7636; RFC 8252).
 
+mod authorize_url;
 #[cfg(feature = "loopback")]
 mod browser;
 pub(crate) mod builder;
@@ -15,6 +16,7 @@ mod logout_token;
 mod parameters;
 pub(crate) mod pending;
 mod pushed;
+mod redirect_uri;
 #[cfg(feature = "loopback")]
 mod registration;
 mod request;

@@ -137,7 +137,11 @@ impl Parameters {
     }
 
     pub(crate) fn refuse(&mut self, why: impl Into<String>) {
-        self.refusal.get_or_insert_with(|| Error::configuration(why.into()));
+        self.refuse_with(Error::configuration(why.into()));
+    }
+
+    pub(crate) fn refuse_with(&mut self, refusal: Error) {
+        self.refusal.get_or_insert(refusal);
     }
 }
 

@@ -12,7 +12,8 @@ use crate::json::Text;
 use crate::provider::Metadata;
 use crate::token::Seconds;
 use crate::transport::Reply;
-use crate::web_auth::request::{AuthorizeUrl, Value, Written as _};
+use crate::web_auth::authorize_url::AuthorizeUrl;
+use crate::web_auth::request::{Value, Written as _};
 
 /// An authorization request that the provider knows already (RFC 9126).
 pub(crate) struct Pushed {
@@ -40,10 +41,10 @@ pub(crate) async fn push(application: &Application, metadata: &Metadata, form: F
     // RFC 9126, section 4: "The client uses the request_uri value returned by the authorization server to build an
     // authorization request", which is its client_id and that, and nothing else.
     let client_id = application.client_id();
-    let url = AuthorizeUrl::with_capacity(metadata, 3 * (client_id.len() + request_uri.len())).write(|query| {
+    let url = AuthorizeUrl::new(metadata).with(|query| {
         query.put("client_id", Value::Text(client_id));
         query.put("request_uri", Value::Text(&request_uri));
-    })?;
+    });
     Ok(Pushed { url, life })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use hallpass::store::Memory;
-use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
+use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClock, TestProvider};
 use hallpass::{CredentialsManager, ErrorKind, PendingLogin, WebAuth};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,6 +55,52 @@ async fn an_answer_whose_authorization_details_cannot_be_any_is_refused() {
     }
     let granted = halves.answered(Fault::new().set("authorization_details", json!(null))).await.unwrap();
     assert!(granted.authorization_details::<Value>().is_none());
+}
+
+/// What logins have in common is written once: for the same login only.
+#[tokio::test]
+async fn a_login_asks_for_nothing_that_another_one_asked_for() {
+    let provider = TestProvider::start().await;
+    let base = web_auth(&application(&provider)).audience("https://api.acme.com");
+    let rows = [
+        ("as it is", base.clone()),
+        ("login_hint", base.clone().login_hint("jane@example.com")),
+        ("scope", base.clone().scope("openid")),
+        ("redirect_uri", base.clone().redirect_uri("https://app.acme.com/callback")),
+        ("max_age", base.clone().max_age(Duration::from_secs(60))),
+    ];
+    let mut written = Vec::new();
+    for _ in 0..2 {
+        for (row, auth) in &rows {
+            let url = auth.begin().await.unwrap().url().clone();
+            let own: Vec<_> = ["state", "nonce", "code_challenge"].iter().map(|name| parameter(url.as_str(), name)).collect();
+            let asked = url.query_pairs().filter(|(name, _)| !["state", "nonce", "code_challenge"].contains(&&**name));
+            let asked: Vec<_> = asked.map(|(name, value)| format!("{name}={value}")).collect();
+            written.push((*row, own, asked));
+        }
+    }
+    for (position, (row, own, asked)) in written.iter().enumerate() {
+        for (other, other_own, other_asked) in &written[position + 1..] {
+            assert_eq!(row == other, asked == other_asked, "{row} beside {other}: {asked:?}");
+            assert!(own.iter().all(|value| !other_own.contains(value)), "{row} beside {other}: each login has its own");
+        }
+    }
+}
+
+/// A program that is told of another endpoint goes there from then on.
+#[tokio::test]
+async fn a_login_goes_to_the_endpoint_that_the_provider_has_now() {
+    let provider = TestProvider::start().await;
+    let clock = TestClock::new();
+    let auth = web_auth(&application(&provider).clock(&clock));
+    let first = auth.begin().await.unwrap();
+    let elsewhere = format!("{}elsewhere?tenant=acme", provider.issuer());
+    provider.always(Endpoint::Discovery, Fault::new().set("authorization_endpoint", &elsewhere));
+    clock.advance(Duration::from_secs(2 * 24 * 3600));
+    let login = auth.begin().await.unwrap();
+    let url = login.url();
+    assert!(url.as_str().starts_with(&format!("{elsewhere}&response_type=code&")), "{url}, first {}", first.url());
+    assert_eq!(parameter(url.as_str(), "tenant"), "acme");
 }
 
 #[tokio::test]

@@ -29,19 +29,19 @@ async fn the_authorization_url_holds_what_was_asked_for_and_nothing_else() {
     &client_id=native
     &redirect_uri=http%3A%2F%2F127.0.0.1%3A9999%2Fcallback
     &scope=openid+profile+email
+    &code_challenge_method=S256
     &state=[state]
     &nonce=[nonce]
     &code_challenge=[code_challenge]
-    &code_challenge_method=S256
     ");
     assert_snapshot!(authorize_url(&provider, auth().scope("read:messages")).await, @r"
     https://issuer/authorize?response_type=code
     &client_id=native
     &redirect_uri=http%3A%2F%2F127.0.0.1%3A9999%2Fcallback
     &scope=read%3Amessages
+    &code_challenge_method=S256
     &state=[state]
     &code_challenge=[code_challenge]
-    &code_challenge_method=S256
     ");
     let everything = auth()
         .scope(" openid \n offline_access read:messages ")
@@ -63,10 +63,6 @@ async fn the_authorization_url_holds_what_was_asked_for_and_nothing_else() {
     &client_id=native
     &redirect_uri=http%3A%2F%2F127.0.0.1%3A9999%2Fcallback
     &scope=openid+offline_access+read%3Amessages
-    &state=[state]
-    &nonce=[nonce]
-    &code_challenge=[code_challenge]
-    &code_challenge_method=S256
     &max_age=3600
     &organization=org_abc
     &audience=https%3A%2F%2Fapi.acme.com
@@ -79,6 +75,10 @@ async fn the_authorization_url_holds_what_was_asked_for_and_nothing_else() {
     &acr_values=urn%3Aa+urn%3Ab
     &resource=https%3A%2F%2Fapi.acme.com%2Fv1
     &ext-fruit=k%C3%A4se+%26+brot
+    &code_challenge_method=S256
+    &state=[state]
+    &nonce=[nonce]
+    &code_challenge=[code_challenge]
     ");
 }
 
