@@ -42,6 +42,23 @@ async fn a_url_where_no_token_may_go_is_refused_before_one_is_read() {
     assert_eq!(source.reads(), 0);
 }
 
+/// F6: also where an origin is named and no base, and at the end of a redirect.
+#[tokio::test]
+async fn an_origin_that_is_named_alone_is_the_only_one_that_gets_a_token() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let elsewhere = api.localhost_url("/");
+    let leading = ScriptedApi::start(move |_| answer(307, &[&format!("Location: {elsewhere}")], "")).await;
+    let source = CountedSource::default();
+    let client = AuthorizedClient::new(source.clone()).unwrap().allow_origin(leading.origin()).unwrap();
+    for url in [api.url("/"), leading.localhost_url("/"), "https://api.acme.com/".to_owned()] {
+        assert_eq!(client.get(&url).send().await.unwrap_err().kind(), ErrorKind::Forbidden, "{url}");
+    }
+    assert_eq!((source.reads(), leading.seen().len()), (0, 0));
+    assert_eq!(client.get(leading.url("/")).send().await.unwrap().status(), 307, "it is not followed");
+    assert_eq!(leading.seen()[0].authorization(), Some("Bearer token-0"));
+    assert_eq!(api.seen().len(), 0);
+}
+
 /// F27
 #[tokio::test]
 async fn a_relative_url_stays_below_the_base_or_is_refused() {
