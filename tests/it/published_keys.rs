@@ -57,8 +57,14 @@ async fn a_token_without_a_key_id_is_tried_with_eight_fitting_keys_at_most() {
         // Published before the provider's own, and tried in that order.
         let other = ForeignKey::new(Algorithm::RS256, "").jwk();
         (0..before).for_each(|_| provider.publish_key(&other));
-        // Keys that do not fit do not count.
-        (0..20).for_each(|_| provider.publish_key(ForeignKey::new(Algorithm::ES256, "").jwk()));
+        // Keys that do not fit do not count, whether or not they say for what they are.
+        for number in 0..20 {
+            let mut unfit = ForeignKey::new(Algorithm::ES256, "").jwk();
+            if number % 2 == 0 {
+                unfit.as_object_mut().unwrap().remove("alg");
+            }
+            provider.publish_key(unfit);
+        }
         let result = altered_login(&provider, &web_auth(&application(&provider)), |token| token.remove_header("kid")).await;
         assert_eq!(result.is_ok(), accepted, "{before} keys before: {result:?}");
     }
@@ -70,6 +76,29 @@ async fn a_token_without_a_key_id_is_tried_with_eight_fitting_keys_at_most() {
         &[("none fits", |token| token.remove_header("kid").sign_with_stranger())],
     )
     .await;
+}
+
+/// C4: a key that says for which algorithm it is signs by no other, though it could.
+#[tokio::test]
+async fn a_key_is_for_the_one_algorithm_that_it_names() {
+    for (kid, named) in [("by its name", "by its name"), ("", "without one")] {
+        let provider = TestProvider::start().await;
+        any_algorithm(&provider);
+        let auth = web_auth(&application(&provider));
+        let key = ForeignKey::new(Algorithm::PS256, kid);
+        let mut jwk = key.jwk();
+        jwk["alg"] = "RS256".into();
+        provider.publish_key(&jwk);
+        let error = login_signed_by(&provider, &auth, &key).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::IdToken, "{named}: {error}");
+
+        let provider = TestProvider::start().await;
+        any_algorithm(&provider);
+        let auth = web_auth(&application(&provider));
+        jwk["alg"] = "PS256".into();
+        provider.publish_key(jwk);
+        login_signed_by(&provider, &auth, &key).await.unwrap();
+    }
 }
 
 /// C34, D10
