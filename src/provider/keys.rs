@@ -196,6 +196,31 @@ mod tests {
         }
     }
 
+    /// D15 — keys: 1 per cooldown
+    #[tokio::test]
+    async fn unknown_key_ids_that_never_end_do_not_put_the_next_request_off() {
+        let provider = TestProvider::start().await;
+        let clock = TestClock::new();
+        let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
+        let good = provider.access_token("https://api.example.com", "");
+        let mut jws = CompactJws::parse(&good, &["at+jwt"]).unwrap();
+        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::Verified);
+        for third in 0..9 {
+            jws.kid = Some(format!("{third}").into());
+            assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+            assert_eq!(provider.count(Endpoint::Jwks), 2 + third / 3);
+            clock.advance(UNKNOWN_KEY_COOLDOWN / 3);
+        }
+        // A request in the future was made before the clock was set back: it counts as long ago.
+        clock.rewind(Duration::from_secs(5));
+        jws.kid = Some("0".into());
+        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+        let before = provider.count(Endpoint::Jwks);
+        clock.rewind(Duration::from_secs(3600));
+        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+        assert_eq!(provider.count(Endpoint::Jwks), before + 2, "the set is of the future, too");
+    }
+
     /// D16, D23 — keys: 1
     #[tokio::test]
     async fn a_thousand_verifications_on_a_cold_cache_cost_one_request() {
