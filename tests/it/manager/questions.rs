@@ -46,6 +46,18 @@ async fn a_person_is_asked_again_only_for_what_was_not_asked_before() {
     }
 }
 
+/// B24 — token: 0
+#[tokio::test]
+async fn a_scope_that_was_not_granted_whole_is_known_to_whoever_reads_the_record() {
+    let kept = logged_in_to(Memory::new(), |provider| provider.withhold_scope("email")).await;
+    let before = kept.asked();
+    let granted = kept.session.credentials().await.unwrap();
+    assert_eq!(granted.scope(), "openid offline_access");
+    let read = kept.sibling().credentials().await.unwrap();
+    assert_eq!((read.scope(), read.has_scope("email")), ("openid offline_access", false));
+    assert_eq!(kept.asked(), before);
+}
+
 /// A login that was kept as text between its halves remembers for which API it was.
 #[tokio::test]
 async fn a_login_in_two_halves_remembers_what_was_asked() {
