@@ -203,3 +203,48 @@ async fn reading_and_removing_nothing_makes_no_folder() {
     store.remove(&key("")).await.unwrap();
     assert!(!folder.path().exists());
 }
+
+#[tokio::test]
+async fn what_cannot_be_removed_does_not_count_as_removed() {
+    let id = key("").id();
+    for name in [id.clone(), format!("{id}.new")] {
+        let folder = ScratchFolder::new();
+        let store = File::new(folder.path());
+        assert!(store.save(&key("other"), None, &record(1, b"one")).await.unwrap());
+        // Root may remove every file, but no folder in its place.
+        fs::create_dir(folder.file(&name)).unwrap();
+        let refused = store.remove(&key("")).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Store, "{name}");
+        assert_eq!(refused.to_string(), format!("{} could not be removed; remove it by hand", folder.file(&id).display()));
+        assert!(refused.source().is_some() && folder.file(&name).exists());
+    }
+}
+
+#[tokio::test]
+async fn what_a_save_left_behind_is_removed_with_the_record() {
+    let folder = ScratchFolder::new();
+    let store = File::new(folder.path());
+    assert!(store.save(&key(""), None, &record(1, b"one")).await.unwrap());
+    let (id, half) = (key("").id(), folder.file(&format!("{}.new", key("").id())));
+    // As a process that died while it wrote leaves it.
+    fs::write(&half, b"half").unwrap();
+    store.remove(&key("")).await.unwrap();
+    assert_eq!(folder.names(), [format!("{id}.saving")]);
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_credentials_is_neither_written_nor_read() {
+    let folder = ScratchFolder::new();
+    let store = File::new(folder.path());
+    assert!(store.save(&key(""), None, &record(1, b"one")).await.unwrap());
+    let long = vec![b'x'; 8 << 20];
+    let refused = store.save(&key(""), Some(1), &record(2, &long)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Store);
+    assert!(refused.to_string().contains("too long to be stored"), "{refused}");
+    assert_eq!(store.load(&key("")).await.unwrap().unwrap().generation(), 1);
+
+    let file = folder.file(&key("").id());
+    fs::write(&file, bytes(2, &long)).unwrap();
+    let refused = store.load(&key("")).await.unwrap_err();
+    assert_eq!(refused.to_string(), format!("{} is too long for credentials; remove it to log in anew", file.display()));
+}
