@@ -3,9 +3,13 @@ use std::fs;
 
 use hallpass::ErrorKind;
 use hallpass::store::{CredentialsStore, File, SealingKey, SealingKeys};
+use sha2::Digest as _;
 
 use super::record_bytes::{key, record};
 use crate::scratch_folder::ScratchFolder;
+
+/// Of the key of 32 sevens.
+const KEY_ID: [u8; 8] = [0x98, 0x11, 0x1c, 0x9b, 0xd0, 0x1a, 0x69, 0x3b];
 
 fn keys() -> SealingKeys {
     SealingKey::from_bytes([7; 32]).into()
@@ -40,6 +44,18 @@ fn a_sealed_record_opens_with_no_bit_altered_and_no_byte_missing() {
     }
     let longer = [&sealed[..], b"x"].concat();
     assert_eq!(keys().open(&key("one"), &longer).unwrap_err().kind(), ErrorKind::Store);
+}
+
+/// G25, G33: what stands before the ciphertext is the same in every release.
+#[test]
+fn a_sealed_record_begins_with_its_format_its_keys_id_and_its_generation() {
+    let sealed = keys().seal(&key("one"), &record(0x0102_0304_0506_0708, b"refresh token")).unwrap();
+    let id = sha2::Sha256::digest([b"hallpass sealing key ".as_slice(), &[7; 32]].concat());
+    assert_eq!(sealed[..13], [b"hlse\x01".as_slice(), &id[..8]].concat());
+    assert_eq!(sealed[5..13], KEY_ID);
+    assert_eq!(sealed[13..21], [1, 2, 3, 4, 5, 6, 7, 8]);
+    let other = SealingKeys::from(SealingKey::from_bytes([8; 32])).seal(&key("one"), &record(1, b"")).unwrap();
+    assert_ne!(other[5..13], KEY_ID);
 }
 
 #[test]
