@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hallpass::store::Memory;
-use hallpass::testing::{TestBrowser, TestProvider};
+use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
 use hallpass::{AccessToken, Application, ClientAuth, CredentialsManager, ErrorKind, PendingLogin, Secret, WebAuth};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -110,20 +110,46 @@ async fn credentials_leave_no_token_behind() {
 /// the wire the token stands encoded.
 #[test]
 fn a_refused_request_leaves_no_secret_behind() {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        Runtime::new().unwrap().block_on(async {
-            let provider = TestProvider::start().await;
-            sender.send((provider.issuer().to_owned(), provider.client_id())).unwrap();
-            std::future::pending::<()>().await;
-        });
-    });
-    let (issuer, client_id) = receiver.recv().unwrap();
+    let provider = provider_elsewhere();
     let canary = "~/1+canary=0123&456789";
-    let (application, token) = (Application::new(issuer, client_id), Secret::new(canary));
+    let (application, token) = (Application::new(provider.issuer(), provider.client_id()), Secret::new(canary));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (renewed, left) = left_behind(canary, || runtime.block_on(application.renew(&token)));
     assert_eq!((renewed.unwrap_err().kind(), left), (ErrorKind::LoginRequired, 0));
+}
+
+/// On a thread of its own: what it leaves behind is not counted here.
+fn provider_elsewhere() -> TestProvider {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        Runtime::new().unwrap().block_on(async {
+            sender.send(TestProvider::start().await).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().unwrap()
+}
+
+/// I5: an answer of unknown length is put together in memory that is wiped where it is too short. The token is in two pieces on
+/// the wire, so that only what puts them together has it whole.
+#[test]
+fn an_answer_in_pieces_leaves_no_token_behind() {
+    let provider = provider_elsewhere();
+    let (first, second) = CANARY.split_at(8);
+    let pieces = [
+        format!(r#"{{"token_type":"Bearer","access_token":"{first}"#),
+        format!(r#"{second}","expires_in":60"#),
+        " ".repeat(10_000),
+        "}".to_owned(),
+        String::new(),
+    ];
+    let chunks: String = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    provider.next(Endpoint::Token, Fault::raw(format!("{head}{chunks}")));
+    let (application, token) = (Application::new(provider.issuer(), provider.client_id()), Secret::new("refresh token"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let renew = || runtime.block_on(async { application.renew(&token).await.unwrap().access_token().expose().len() });
+    assert_eq!(left_behind(CANARY, renew), (CANARY.len(), 0));
 }
 
 /// I5: what a manager writes, reads and renews.
