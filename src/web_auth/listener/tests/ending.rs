@@ -135,6 +135,22 @@ async fn a_browser_that_never_fetches_the_page_is_not_waited_for() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
+/// E11, E18
+/// Nor does a page that shows it in a frame.
+#[tokio::test]
+async fn what_is_not_a_person_does_not_see_the_page_in_the_persons_place() {
+    let (mut listener, arrival, mut browser) = arrived(CallbackPage::new()).await;
+    let port = port(&listener);
+    let others = async {
+        read_all(&mut browser).await;
+        let request = format!("GET /finished HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nSec-Fetch-Dest: iframe\r\n\r\n");
+        assert_eq!(status(&exchange(port, request.as_bytes()).await), 403);
+        exchange(port, &get(port, "/finished")).await
+    };
+    let ((), shown) = tokio::join!(listener.answer(arrival, PageOutcome::Done), others);
+    assert_eq!(status(&shown), 200);
+}
+
 /// E20
 #[tokio::test]
 async fn a_login_that_is_called_off_tells_the_browser_so() {
@@ -167,6 +183,29 @@ async fn own_html_is_shown_under_the_same_policy() {
     let ((), shown) = tokio::join!(listener.answer(arrival, PageOutcome::Done), browser);
     assert_guarded(&shown);
     assert!(shown.ends_with(&html));
+}
+
+/// E18
+#[test]
+fn each_page_has_html_of_its_own_and_the_answer_to_strangers_has_none() {
+    let page = CallbackPage::new()
+        .done_html("d", "<p>own done</p>")
+        .failed_html("f & f", "<p>own failed</p>")
+        .refused_html("r", "<p>own refused</p>")
+        .pending_html("p", "<p>own pending</p>")
+        .logged_out_html("l", "<p>own logged out</p>");
+    for (shown, title, own) in [
+        (Shown::Outcome(PageOutcome::Done), "d", "own done"),
+        (Shown::Outcome(PageOutcome::Failed), "f &amp; f", "own failed"),
+        (Shown::Outcome(PageOutcome::Refused), "r", "own refused"),
+        (Shown::Outcome(PageOutcome::LoggedOut), "l", "own logged out"),
+        (Shown::Pending, "p", "own pending"),
+    ] {
+        let html = page.html(shown);
+        assert!(html.contains(&format!("<title>{title}</title>")) && html.contains(&format!("<p>{own}</p>")), "{html}");
+        assert_eq!(html.matches("own ").count(), 1, "{html}");
+    }
+    assert!(!page.html(Shown::Stray).contains("own "));
 }
 
 /// E18

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use tokio::io::AsyncWriteExt as _;
 
 use super::super::{PageOutcome, ResponseMode};
@@ -94,6 +96,8 @@ async fn whatever_is_not_the_callback_gets_its_status_and_the_wait_goes_on() {
             ("E17 chunked", with("Transfer-Encoding: chunked"), 400),
             ("E17 a body", with("Content-Length: 1"), 400),
             ("E17 no length", with("Content-Length: -1"), 400),
+            ("E17 a length with a sign", with("Content-Length: +0"), 400),
+            ("E17 an empty length", with("Content-Length: "), 400),
             ("E17 two lengths", with("Content-Length: 0\r\nContent-Length: 0"), 400),
             ("E17 NUL in the line", plain("/callback?state=right\0"), 400),
             ("E17 NUL in a header", with("x: \0"), 400),
@@ -132,7 +136,18 @@ async fn a_form_is_taken_only_as_it_must_be() {
             ("64 KiB", urlencoded(64 * 1024, &"x".repeat(64 * 1024)), 400),
             ("more than 64 KiB", urlencoded(64 * 1024 + 1, ""), 413),
             ("a length beyond numbers", urlencoded(0, "").replace("h: 0", "h: 99999999999999999999999"), 413),
+            ("a length with a sign", urlencoded(0, "state=right").replace("h: 0", "h: +11"), 400),
             ("not ASCII", urlencoded(13, "state=right\u{e9}"), 400),
+            ("a space", urlencoded(15, "state=right&x= "), 400),
+            ("to another path", urlencoded(11, "state=right").replace("/callback", "/other"), 404),
+            (
+                "from a frame",
+                form(
+                    "Sec-Fetch-Dest: iframe\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 11",
+                    "state=right",
+                ),
+                403,
+            ),
             ("twice", urlencoded(23, "state=right&state=right"), 400),
             ("chunked", form("Transfer-Encoding: chunked", "b\r\nstate=right\r\n0\r\n\r\n"), 400),
         ],
@@ -193,6 +208,26 @@ async fn slow_connections_in_any_number_do_not_keep_the_callback_out() {
         .await;
         assert_eq!((arrival.callback(), held.len()), ("code=abc&state=right", slow));
     }
+}
+
+/// E13
+#[tokio::test]
+async fn the_oldest_of_too_many_connections_makes_room_and_not_before_it_could_speak() {
+    let mut listener = listener(ResponseMode::Query);
+    let port = port(&listener);
+    let began = Instant::now();
+    let (_, (lived, said, held)) = arrives_after(&mut listener, async {
+        let mut oldest = connect(port).await;
+        let mut held = Vec::new();
+        for _ in 0..200 {
+            held.push(connect(port).await);
+        }
+        let said = read_all(&mut oldest).await;
+        (began.elapsed(), said, held)
+    })
+    .await;
+    assert_eq!((said.as_str(), held.len()), ("", 200));
+    assert!((Duration::from_millis(250)..Duration::from_secs(8)).contains(&lived), "{lived:?}");
 }
 
 /// E14
