@@ -299,6 +299,30 @@ async fn localhost_with_one_half_taken_opens_no_browser() {
     assert!(credentials.is_ok(), "{credentials:?}");
 }
 
+/// E3 — token: 1
+#[tokio::test]
+async fn a_login_at_localhost_comes_back_to_that_name_on_both_families() {
+    let provider = TestProvider::start().await;
+    let port = free_port();
+    let auth = WebAuth::new(provider.issuer(), provider.client_id()).redirect_ports([port]).localhost();
+    assert_eq!(auth.callback_urls().unwrap(), [format!("http://localhost:{port}/callback")]);
+    let (task, url) = start(auth).await;
+    let redirect_uri = url.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+    assert_eq!(redirect_uri, format!("http://localhost:{port}/callback"));
+    let callback = visit(&url).await;
+    let target = &callback[url::Position::BeforePath..];
+    let ask = async |host: &str, family: &str| {
+        let mut stream = TcpStream::connect(format!("{family}:{port}")).await.unwrap();
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n").as_bytes()).await.unwrap();
+        read_all(&mut stream).await
+    };
+    assert_eq!(status(&ask("127.0.0.1", "127.0.0.1").await), 400, "the browser says the name that it was sent to");
+    assert_eq!(provider.count(Endpoint::Token), 0);
+    assert_eq!(status(&ask("localhost", "[::1]").await), 303);
+    assert!(timeout(SOON, task).await.unwrap().unwrap().is_ok());
+    assert_eq!(provider.count(Endpoint::Token), 1);
+}
+
 /// E19 — token: 0
 #[tokio::test]
 async fn a_login_nobody_comes_back_to_times_out_and_its_port_is_free() {
