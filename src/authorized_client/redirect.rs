@@ -18,7 +18,7 @@ pub(super) fn next(status: StatusCode, headers: &HeaderMap, from: &Url, repeat: 
     let location = std::str::from_utf8(headers.get(LOCATION)?.as_bytes()).ok()?;
     let to = from.join(location).ok()?;
     let body_is_dropped = status == StatusCode::SEE_OTHER || method != repeat.method;
-    if !origins.may_redirect(from, &to) || (repeat.is_spent() && !body_is_dropped) {
+    if !origins.may_redirect(from, &to) {
         return None;
     }
     if body_is_dropped {

@@ -55,10 +55,6 @@ impl Repeat {
         Some(request)
     }
 
-    pub(super) fn is_spent(&self) -> bool {
-        matches!(self.body, RepeatedBody::Spent)
-    }
-
     pub(super) fn drop_body(&mut self) {
         self.body = RepeatedBody::None;
     }

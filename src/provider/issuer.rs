@@ -28,7 +28,7 @@ impl Issuer {
             )
             .with_source(error)
         })?;
-        if !origin::is_confidential(&url) || url.host().is_none() {
+        if !origin::is_confidential(&url) {
             return Err(Error::configuration(
                 "the issuer must be https, or http on loopback for tests; correct the domain or issuer",
             ));

@@ -56,12 +56,12 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Puts the bytes in the place of the file in one step. Only one at a time may do so for one name.
+    /// Puts the bytes in the place of the file in one step. Only one at a time may do so for one name: the lock that says who
+    /// that is has made the folder.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         if bytes.len() > LONGEST {
             return Err(Error::new(ErrorKind::Store, "the credentials are too long to be stored; ask for fewer scopes and claims"));
         }
-        self.create()?;
         self.write_new(name, bytes).map_err(|error| {
             // Nothing of the tokens stays there; the next save would remove it too.
             _ = fs::remove_file(self.path.join(new(name)));
