@@ -198,3 +198,15 @@ async fn the_store_is_told_what_came_of_an_announcement() {
     scene.session.credentials().await.unwrap();
     assert_eq!(scene.outcomes(), [], "a save says it all");
 }
+
+/// G13 — token: 2
+#[tokio::test]
+async fn a_replay_whose_lock_had_ended_is_not_used_up() {
+    let scene = Scene::with_ended_token().await;
+    let session = scene.session.clone().reuse_interval(LIFE);
+    scene.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    scene.answers(&[Announced::Late]);
+    session.credentials().await.unwrap();
+    assert_eq!(scene.renewals(), 2);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault};
-use hallpass::{CredentialsManager, ErrorKind};
+use hallpass::{CredentialsManager, ErrorKind, TokenSource as _};
 use tokio::time::timeout;
 
 use super::odd_store::{OddStore, Oddity};
@@ -177,6 +177,66 @@ async fn a_write_that_is_tried_again_undoes_neither_a_logout_nor_a_login() {
     }
 }
 
+/// G11, G23: nor does it put into memory what did not get into the store, also while that is asked, or cannot be.
+#[tokio::test]
+async fn a_write_that_came_too_late_is_forgotten_at_once() {
+    for store_fails in [false, true] {
+        let kept = with_odd_store().await;
+        kept.clock.advance(HOUR);
+        let before = kept.asked();
+        kept.store.next_save(Oddity::Fails);
+        kept.session.credentials().await.unwrap_err();
+        kept.sibling().clear().await.unwrap();
+        if store_fails {
+            kept.store.next_load(Oddity::Fails);
+            let error = kept.session.credentials().await.unwrap_err();
+            assert!(error.kind() == ErrorKind::Store && error.credentials().is_none(), "{error:?}");
+        } else {
+            let held = kept.store.hold_load();
+            let asking = tokio::spawn({
+                let session = kept.session.clone();
+                async move { session.credentials().await }
+            });
+            held.reached().await;
+            assert!(kept.session.cached().is_none());
+            held.release();
+            assert!(asking.await.unwrap().unwrap_err().is_login_required());
+        }
+        assert!(!kept.session.has_valid(Duration::ZERO).await.unwrap());
+        assert!(kept.store.record(&kept.key()).await.is_none());
+        assert_eq!(kept.asked(), before + 1);
+    }
+}
+
+/// G11 — token: 2, with the refresh token of before and its successor
+#[tokio::test]
+async fn whoever_waited_for_the_lock_writes_first_what_another_could_not() {
+    let kept = with_odd_store().await;
+    kept.store.bring_along();
+    kept.clock.advance(HOUR);
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Token));
+    let locks = kept.store.locks_so_far();
+    let first = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    let second = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials_for("https://billing.acme.com", "read").await }
+    });
+    kept.store.asked_to_lock(locks + 2).await;
+    kept.store.next_save(Oddity::Fails);
+    gate.release();
+    let rescued = first.await.unwrap().unwrap_err().credentials().unwrap().refresh_token().cloned();
+    second.await.unwrap().unwrap();
+    let sent: Vec<_> =
+        kept.provider.requests(Endpoint::Token)[before..].iter().map(|request| request.field("refresh_token")).collect();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[1].as_deref(), rescued.as_ref().map(hallpass::Secret::expose), "the old one is spent");
+    kept.sibling().renew().await.unwrap();
+}
+
 /// G11: a login whose write fails takes the place of what is there when it is tried again.
 #[tokio::test]
 async fn a_login_that_could_not_be_stored_is_stored_by_the_next_call() {
@@ -208,6 +268,37 @@ async fn keys_are_fetched_while_the_refresh_token_is_on_its_way() {
     gate.release();
     assert!(renewing.await.unwrap().unwrap().id_token_refusal().is_none());
     assert_eq!(kept.provider.count(Endpoint::Jwks), fetched + 1);
+}
+
+/// G12: it takes the place of the one before, in the store and in memory.
+#[tokio::test]
+async fn an_id_token_whose_key_comes_late_is_kept_all_the_same() {
+    let kept = logged_in().await;
+    let id_token = |credentials: &hallpass::Credentials| credentials.id_token().unwrap().raw().clone();
+    let old = id_token(&kept.session.credentials().await.unwrap());
+    kept.clock.advance(HOUR);
+    kept.provider.rotate_keys();
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Jwks));
+    let renewing = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    let sibling = kept.sibling();
+    let stored = timeout(seconds(10), async {
+        while !sibling.has_valid(HOUR / 2).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        sibling.credentials().await.unwrap()
+    });
+    assert_eq!(id_token(&stored.await.unwrap()), old, "it is not verified yet");
+    gate.release();
+    let new = id_token(&renewing.await.unwrap().unwrap());
+    assert_ne!(new, old);
+    for session in [&kept.session, &kept.sibling()] {
+        assert_eq!(id_token(&session.credentials().await.unwrap()), new);
+    }
+    assert_eq!(kept.asked(), before + 1);
 }
 
 /// G12 — token: 1

@@ -208,3 +208,35 @@ async fn after_a_replay_that_was_answered_everybody_goes_on() {
     assert_eq!(kept.asked(), before + 2);
     kept.session.renew().await.unwrap();
 }
+
+/// G13 — token: 1 for each of the two: that one is lost says nothing of the other
+#[tokio::test]
+async fn a_loss_that_is_heard_of_is_that_of_its_own_refresh_token() {
+    let kept = logged_in().await;
+    kept.clock.advance(HOUR);
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(kept.session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    let sibling = kept.sibling();
+    sibling.save(&kept.log_in("jane@example.com").await).await.unwrap();
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(sibling.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// G8, G13 — token: 2: after the provider has refused it, no word from before brings it back
+#[tokio::test]
+async fn a_replay_that_the_provider_refused_is_the_last() {
+    let kept = logged_in().await;
+    let session = kept.session.clone().reuse_interval(HOUR);
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.next(Endpoint::Token, Fault::close().committed());
+    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    for _ in 0..5 {
+        assert!(session.credentials().await.unwrap_err().is_login_required());
+    }
+    assert_eq!(kept.asked(), before + 2, "the provider has no such interval");
+}

@@ -20,6 +20,11 @@ struct Odd {
     saves: VecDeque<Oddity>,
     loads: VecDeque<Oddity>,
     locks: VecDeque<Oddity>,
+    /// How often a lock was asked for.
+    asked_to_lock: usize,
+    /// What stood there when the lock was taken, where the lock brings that along.
+    brought: Option<Option<Record>>,
+    brings_along: bool,
     /// Whatever the key, there is one record.
     one_slot: Option<RecordKey>,
 }
@@ -33,6 +38,8 @@ pub(super) enum Oddity {
     Panics,
     /// Done, but the answer waits.
     IsHeld(Held),
+    /// An error that waits, and nothing is done.
+    IsHeldAndFails(Held),
 }
 
 /// A call of the store that has done its work and does not return.
@@ -76,6 +83,36 @@ impl OddStore {
         held
     }
 
+    /// The next save fails, and the error waits.
+    pub(super) fn hold_failing_save(&self) -> Held {
+        let held = Held::new();
+        self.next_save(Oddity::IsHeldAndFails(held.clone()));
+        held
+    }
+
+    /// The answer to the next load waits, and tells what stood there before.
+    pub(super) fn hold_load(&self) -> Held {
+        let held = Held::new();
+        self.next_load(Oddity::IsHeld(held.clone()));
+        held
+    }
+
+    /// From now on a lock brings along what stood there when it was taken, as a lease of Redis does.
+    pub(super) fn bring_along(&self) {
+        self.odd.lock().unwrap().brings_along = true;
+    }
+
+    pub(super) fn locks_so_far(&self) -> usize {
+        self.odd.lock().unwrap().asked_to_lock
+    }
+
+    /// Returns when a lock was asked for so often.
+    pub(super) async fn asked_to_lock(&self, times: usize) {
+        while self.odd.lock().unwrap().asked_to_lock < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Keeps one record from now on, whatever the key.
     pub(super) fn mix_up_keys(&self, key: RecordKey) {
         self.odd.lock().unwrap().one_slot = Some(key);
@@ -114,8 +151,24 @@ impl CredentialsStore for OddStore {
     }
 
     async fn lock(&self, key: &RecordKey, wait: Duration) -> Result<Lock> {
-        let oddity = self.odd.lock().unwrap().locks.pop_front();
-        oddly(oddity, self.inner.lock(key, wait)).await
+        let oddity = {
+            let mut odd = self.odd.lock().unwrap();
+            odd.asked_to_lock += 1;
+            odd.locks.pop_front()
+        };
+        let lock = oddly(oddity, self.inner.lock(key, wait)).await?;
+        let found = self.inner.load(&self.key(key)).await?;
+        let mut odd = self.odd.lock().unwrap();
+        odd.brought = odd.brings_along.then_some(found);
+        Ok(lock)
+    }
+
+    async fn load_locked(&self, key: &RecordKey, _: &Lock) -> Result<Option<Record>> {
+        let brought = self.odd.lock().unwrap().brought.take();
+        match brought {
+            Some(found) => Ok(found),
+            None => self.load(key).await,
+        }
     }
 }
 
@@ -127,6 +180,11 @@ async fn oddly<T>(oddity: Option<Oddity>, call: impl Future<Output = Result<T>>)
         Some(Oddity::FailsAfterwards) => {
             call.await?;
             Err(Error::store("the disk is slow"))
+        }
+        Some(Oddity::IsHeldAndFails(held)) => {
+            held.reached.add_permits(1);
+            held.released.acquire().await.unwrap().forget();
+            Err(Error::store("the disk is full"))
         }
         Some(Oddity::IsHeld(held)) => {
             let done = call.await;

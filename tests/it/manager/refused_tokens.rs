@@ -27,6 +27,24 @@ async fn a_refused_refresh_token_gives_way_to_a_newer_one_in_the_store() {
     assert_eq!(kept.asked(), before + 1);
 }
 
+/// G7 — token: 1: also for who wants new ones in any case
+#[tokio::test]
+async fn newer_credentials_in_the_store_are_new_ones() {
+    let kept = logged_in().await;
+    let bob = kept.log_in("bob@example.com").await;
+    kept.provider.next(Endpoint::Token, Fault::error(403, "invalid_grant", "Unknown or invalid refresh token."));
+    let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Token));
+    let asking = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.renew().await }
+    });
+    gate.reached(1).await;
+    kept.sibling().save(&bob).await.unwrap();
+    gate.release();
+    assert_eq!(asking.await.unwrap().unwrap().refresh_token(), bob.refresh_token());
+    assert_eq!(kept.asked(), before + 1);
+}
+
 /// G7: the newer one's access token has ended too, but its refresh token is good.
 #[tokio::test]
 async fn a_newer_refresh_token_is_used_by_the_next_call() {

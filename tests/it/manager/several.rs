@@ -68,6 +68,94 @@ async fn memory_does_not_go_back_to_what_was_stored_before_a_login_or_a_logout()
     }
 }
 
+/// G23, G24: what the store said before a login or a logout is over when it arrives after it.
+#[tokio::test]
+async fn memory_does_not_go_back_to_what_was_read_before_a_login_or_a_logout() {
+    for logs_in in [false, true] {
+        let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+        let (bob, cold, held) = (kept.log_in("bob@example.com").await, kept.sibling(), kept.store.hold_load());
+        let asking = tokio::spawn({
+            let session = cold.clone();
+            async move { session.credentials().await }
+        });
+        held.reached().await;
+        if logs_in {
+            cold.save(&bob).await.unwrap();
+        } else {
+            cold.clear().await.unwrap();
+        }
+        held.release();
+        assert_eq!(user_of(&asking.await.unwrap().unwrap()), "jane@example.com", "it was asked for before");
+        assert_eq!(cold.cached().as_ref(), logs_in.then(|| bob.access_token()));
+    }
+}
+
+/// G24: of two that were asked, the store's later answer counts, whichever arrives first.
+#[tokio::test]
+async fn memory_does_not_go_back_to_what_was_read_before_another_read() {
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    let jane = kept.session.credentials().await.unwrap();
+    let (bob, cold, held) = (kept.log_in("bob@example.com").await, kept.sibling(), kept.store.hold_load());
+    let asking = tokio::spawn({
+        let session = cold.clone();
+        async move { session.credentials().await }
+    });
+    held.reached().await;
+    kept.sibling().save(&bob).await.unwrap();
+    assert_eq!(&cold.token(Some(jane.access_token())).await.unwrap(), bob.access_token());
+    held.release();
+    assert_eq!(asking.await.unwrap().unwrap().access_token(), jane.access_token(), "it was asked for before");
+    assert_eq!(cold.cached().as_ref(), Some(bob.access_token()));
+}
+
+/// G11, G24: a renewal that could not be stored does not take the place of a login that was.
+#[tokio::test]
+async fn whoever_logs_in_while_a_write_fails_stays_logged_in() {
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    kept.clock.advance(HOUR);
+    let (bob, held) = (kept.log_in("bob@example.com").await, kept.store.hold_failing_save());
+    let asking = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    held.reached().await;
+    kept.session.save(&bob).await.unwrap();
+    held.release();
+    assert_eq!(asking.await.unwrap().unwrap_err().kind(), ErrorKind::Store);
+    assert_eq!(kept.session.cached().as_ref(), Some(bob.access_token()));
+    assert_eq!(kept.session.user().await.unwrap().unwrap().email().unwrap(), "bob@example.com");
+}
+
+/// G11, G24: a login that finds the record replaced meanwhile is stored after it, and not only said to be.
+#[tokio::test]
+async fn a_login_that_was_overtaken_by_a_renewal_is_stored() {
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    let (bob, held) = (kept.log_in("bob@example.com").await, kept.store.hold_load());
+    let saving = tokio::spawn({
+        let (session, bob) = (kept.session.clone(), bob.clone());
+        async move { session.save(&bob).await }
+    });
+    held.reached().await;
+    kept.sibling().renew().await.unwrap();
+    held.release();
+    saving.await.unwrap().unwrap();
+    for session in [&kept.session, &kept.sibling()] {
+        assert_eq!(session.credentials().await.unwrap().access_token(), bob.access_token());
+    }
+}
+
+/// G23: a session that was found to be gone is gone from memory, too.
+#[tokio::test]
+async fn a_logout_elsewhere_counts_as_soon_as_it_is_seen() {
+    let kept = logged_in().await;
+    let before = kept.asked();
+    kept.sibling().clear().await.unwrap();
+    assert!(kept.session.renew().await.unwrap_err().is_login_required());
+    assert!(kept.session.cached().is_none());
+    assert!(kept.session.credentials().await.unwrap_err().is_login_required());
+    assert_eq!(kept.asked(), before);
+}
+
 /// G2 — token: 2, one after the other, each with the refresh token of its time
 #[tokio::test]
 async fn tokens_for_several_apis_are_renewed_one_after_another() {
