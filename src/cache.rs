@@ -199,3 +199,63 @@ impl<T> fmt::Debug for SingleFlight<T> {
 }
 
 const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const FRESH_FOR: Duration = Duration::from_secs(600);
+    const STALE_FOR: Duration = Duration::from_secs(86_400);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000 + seconds)
+    }
+
+    /// D18, G14
+    #[tokio::test]
+    async fn what_is_kept_serves_while_its_host_is_down_and_no_longer_than_it_may() {
+        let (cached, fetches) = (Cached::new(), Arc::new(AtomicUsize::new(0)));
+        let fetch = |result: Result<u8>| {
+            let fetches = Arc::clone(&fetches);
+            move || async move {
+                fetches.fetch_add(1, Ordering::Relaxed);
+                result
+            }
+        };
+        let down = || Err(Error::new(ErrorKind::Network, "it is down").transient());
+        let current = |moment: i64, result: Result<u8>| cached.current(at(moment), FRESH_FOR, STALE_FOR, fetch(result));
+        assert_eq!(current(0, Ok(1)).await.unwrap(), 1);
+        assert_eq!(current(599, down()).await.unwrap(), 1);
+        for (moment, asked) in [(600, 2), (600, 2), (629, 2), (630, 3), (645, 3), (610, 4), (86_399, 5)] {
+            assert_eq!(current(moment, down()).await.unwrap(), 1, "{moment}");
+            assert_eq!(fetches.load(Ordering::Relaxed), asked, "{moment}");
+        }
+        assert!(current(86_400, down()).await.unwrap_err().is_transient(), "too old, though its host was down just now");
+        assert!(current(-1, down()).await.unwrap_err().is_transient(), "nobody knows how old it is when the clock was set back");
+        let lasting = Error::new(ErrorKind::Discovery, "it is gone");
+        assert_eq!(current(700, Err(lasting)).await.unwrap_err().kind(), ErrorKind::Discovery);
+        assert_eq!(fetches.load(Ordering::Relaxed), 8);
+        assert_eq!(current(86_401, Ok(2)).await.unwrap(), 2);
+    }
+
+    /// G5
+    #[tokio::test]
+    async fn after_a_run_that_panicked_the_next_call_runs() {
+        let flight = SingleFlight::new();
+        let panicked = flight.run(|| None, || async { panic!("the work panics, as the test wants") }).await;
+        assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Ambiguous);
+        assert_eq!(flight.run(|| None, || async { Ok(7) }).await.unwrap(), 7);
+    }
+
+    /// D23
+    #[tokio::test]
+    async fn whoever_comes_after_a_run_has_a_second_look() {
+        let flight = SingleFlight::new();
+        let failed = flight.run(|| None, || async { Err::<u8, _>(Error::new(ErrorKind::Network, "it is down")) }).await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Network);
+        assert_eq!(flight.run(|| Some(8), || async { Ok(7) }).await.unwrap(), 8);
+        assert_eq!(flight.run(|| None, || async { Ok(7) }).await.unwrap(), 7, "a failure is not kept");
+    }
+}
