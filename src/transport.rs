@@ -217,3 +217,21 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
 const DEADLINE: Duration = Duration::from_secs(30);
 const BODY_CAP: usize = 1024 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B29, D5
+    #[tokio::test]
+    async fn nothing_is_sent_where_others_could_read_along() {
+        let transport = Transport::new(reqwest::Client::builder());
+        for url in
+            ["http://auth.example.com/", "http://localhost.example.com/", "https://user@127.0.0.1/", "http://:secret@127.0.0.1/"]
+        {
+            let error = transport.get("the request", &Url::parse(url).unwrap()).await.map(drop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}
