@@ -86,6 +86,7 @@ async fn an_interval_that_makes_no_sense_counts_as_none() {
         (json!(7.5), 7.5),
         (json!("7"), 7.0),
         (json!(300), 300.0),
+        (json!(301), 5.0),
     ] {
         let time = VirtualTime::start(TestProvider::start().await).await;
         time.provider.next(Endpoint::DeviceCode, Fault::new().set("interval", &interval));
@@ -183,4 +184,41 @@ async fn without_a_connection_it_asks_ever_more_seldom_and_goes_on() {
     assert!(time.poll(&mut login).await.unwrap().is_some());
     assert_pauses(&time, &[5, 10, 20, 40, 60, 60, 5, 10, 20]);
     assert_eq!(time.provider.count(Endpoint::Token), 4);
+}
+
+/// H1, H4 — token: 3
+#[tokio::test]
+async fn a_long_interval_is_kept_to_whatever_goes_wrong() {
+    let time = VirtualTime::start(TestProvider::start().await).await;
+    time.provider.next(Endpoint::DeviceCode, Fault::new().set("interval", 200));
+    let mut login = time.application().device().start().await.unwrap();
+    poll_through(&time, &mut login, [pending(), Fault::status(502), pending()]).await;
+    assert_pauses(&time, &[200, 200, 200]);
+    assert_eq!(time.provider.count(Endpoint::Token), 3);
+}
+
+/// H4 — token: 50
+#[tokio::test]
+async fn failures_without_end_are_followed_by_the_longest_pause() {
+    let time = VirtualTime::start(TestProvider::start().await).await;
+    time.provider.next(Endpoint::DeviceCode, Fault::new().set("expires_in", 86_400));
+    let mut login = time.application().device().start().await.unwrap();
+    poll_through(&time, &mut login, vec![Fault::status(502); 50]).await;
+    assert_pauses(&time, &[&[5, 10, 20, 40][..], &[60; 46]].concat());
+    assert_eq!(time.provider.count(Endpoint::Token), 50);
+}
+
+/// H4 — token: 0
+#[tokio::test]
+async fn a_code_that_ends_while_its_turn_is_waited_for_is_not_asked_about() {
+    let clock = TestClock::new();
+    let time = VirtualTime::start(TestProvider::builder().clock(clock.clone()).start().await).await;
+    let mut login = time.application().clock(&clock).device().start().await.unwrap();
+    let sleeps = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        clock.advance(Duration::from_secs(900));
+    };
+    let polls = async { tokio::join!(login.poll(), sleeps).0 };
+    assert_eq!(time.without_waiting(polls).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(time.provider.count(Endpoint::Token), 0);
 }
