@@ -248,3 +248,17 @@ const METHODS: [&str; 7] = [
     "self_signed_tls_client_auth",
     "none",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// I1: whoever logs headers is told to leave it out.
+    #[test]
+    fn the_header_with_the_secret_is_marked_sensitive() {
+        let to = Addressee { client_id: "id", issuer: "https://acme.auth0.com/", algorithms: None, now: Timestamp::END };
+        let mut headers = HeaderMap::new();
+        ClientAuth::client_secret_basic("secret").authenticate(&to, &mut Form::default(), &mut headers).unwrap();
+        assert!(headers[AUTHORIZATION].is_sensitive());
+    }
+}

@@ -1,6 +1,6 @@
 use hallpass::auth0::Recipient;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider, TestUser};
-use hallpass::{ErrorKind, Secret, WebAuth};
+use hallpass::{Application, ClientAuth, ErrorKind, Secret, WebAuth};
 use serde_json::{Value, json};
 
 use super::{JANE, confidential, public};
@@ -122,4 +122,9 @@ async fn a_code_and_what_protects_a_link_are_shown_nowhere() {
     let refused = auth0.send_code(&jane).await.unwrap_err();
     assert_eq!(refused.server_error().unwrap().code(), "invalid_client");
     assert!(!all_of(&refused).contains("web-secret"), "{refused:?}");
+
+    let post = ClientAuth::client_secret_post(provider.client_secret());
+    let post = Application::new(provider.issuer(), provider.confidential_client_id()).client_auth(post).auth0();
+    provider.next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret is wrong"));
+    assert!(!all_of(&post.send_code(&jane).await.unwrap_err()).contains("web-secret"));
 }

@@ -6,6 +6,7 @@ use hallpass::{ClientAuth, ErrorKind};
 use serde_json::json;
 
 use super::{SECRET, token_of};
+use crate::two_halves::all_of;
 
 async fn refusal(client: TestClient, auth: ClientAuth, methods: &[&str]) -> String {
     let provider = TestProvider::builder().client(client).start().await;
@@ -53,6 +54,21 @@ async fn a_provider_that_leaves_a_method_out_of_its_metadata_is_asked_all_the_sa
         let provider = TestProvider::builder().client(client).start().await;
         provider.always(Endpoint::Discovery, Fault::new().set("token_endpoint_auth_methods_supported", json!(["own_one"])));
         token_of(&provider, auth).token().await.unwrap();
+        assert_eq!(provider.count(Endpoint::Token), 1);
+    }
+}
+
+/// I1 — token: 1 each: also a secret that is not part of the request, since the provider knows it.
+#[tokio::test]
+async fn no_refusal_repeats_the_secret() {
+    for auth in
+        [ClientAuth::client_secret_basic(SECRET), ClientAuth::client_secret_post(SECRET), ClientAuth::client_secret_jwt(SECRET)]
+    {
+        let provider = TestProvider::builder().client(TestClient::confidential("service", SECRET)).start().await;
+        provider.next(Endpoint::Token, Fault::error(401, "invalid_client", &format!("it was to be {SECRET} instead")));
+        let error = token_of(&provider, auth.clone()).token().await.unwrap_err();
+        assert_eq!(error.server_error().unwrap().code(), "invalid_client");
+        assert!(!all_of(&error).contains(SECRET), "{auth:?}: {error}");
         assert_eq!(provider.count(Endpoint::Token), 1);
     }
 }
