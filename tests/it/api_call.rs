@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass::testing::{Api, Fault, TestProvider};
 use hallpass::{AccessToken, AuthorizedClient, ErrorKind, Result, TokenSource};
 use reqwest::header::HeaderName;
 use reqwest::{Body, Client, Method};
@@ -251,6 +252,20 @@ async fn a_requests_timeout_covers_the_wait_for_a_token() {
     let error = client.get("https://api.acme.com/").timeout(Duration::from_secs(5)).send().await.unwrap_err();
     assert!(error.is_timeout() && error.is_transient());
     assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+/// F11: it is over all that the call does, so that the second request has what the first has left.
+#[tokio::test]
+async fn a_requests_timeout_covers_the_second_request_too() {
+    let provider = TestProvider::start().await;
+    let api = Api::start(&provider, "https://api.acme.com").await;
+    api.next(Fault::status(401));
+    api.next(Fault::stall());
+    let client = AuthorizedClient::new(CountedSource::default()).unwrap().base_url(api.url()).unwrap();
+    let call = client.get("messages").timeout(Duration::from_millis(500)).send();
+    let error = tokio::time::timeout(Duration::from_secs(20), call).await.expect("it ends by itself").unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(api.count(), 2);
 }
 
 #[tokio::test]

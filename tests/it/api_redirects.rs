@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hallpass::{AccessToken, AuthorizedClient, ErrorKind, Result, TokenSource};
 use reqwest::header::HeaderName;
+use reqwest::redirect::Policy;
 use reqwest::{Body, Client, Method};
 
 use crate::counted_source::CountedSource;
@@ -47,6 +48,24 @@ async fn a_redirect_to_another_origin_takes_no_token_along() {
         assert_eq!(response.headers()["location"], foreign.url("/one"));
     }
     assert_eq!(foreign.seen().len(), 2, "and no request beyond reqwest's own");
+}
+
+/// Nobody knows with which method and which headers it got there.
+#[tokio::test]
+async fn where_a_wrapped_client_went_by_itself_it_is_led_no_further() {
+    let api = ScriptedApi::start(|seen| match seen.target.as_str() {
+        "/one" => answer(302, &["Location: /two"], ""),
+        "/two" => answer(307, &["Location: /three"], ""),
+        _ => answer(200, &[], "hello"),
+    })
+    .await;
+    let once = Policy::custom(|attempt| if attempt.previous().len() > 1 { attempt.stop() } else { attempt.follow() });
+    let client = Client::builder().no_proxy().redirect(once).build().unwrap();
+    let client = AuthorizedClient::wrap(client, CountedSource::default());
+    let response = client.post(api.url("/one")).body("a payment").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().path()), (307, "/two"));
+    let seen: Vec<_> = api.seen().iter().map(|seen| (seen.method.clone(), seen.target.clone())).collect();
+    assert_eq!(seen, [("POST", "/one"), ("GET", "/two")].map(|(method, target)| (method.to_owned(), target.to_owned())));
 }
 
 /// F1
