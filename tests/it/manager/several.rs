@@ -9,7 +9,7 @@ use hallpass::{Application, CredentialsManager, ErrorKind, TokenSource as _};
 use tokio::task::JoinSet;
 
 use super::odd_store::OddStore;
-use super::{HOUR, logged_in, logged_in_to, manager, user_of};
+use super::{HOUR, logged_in, logged_in_to, manager, seconds, user_of};
 
 /// G24 — token: 1
 #[tokio::test]
@@ -180,6 +180,38 @@ async fn tokens_for_several_apis_are_renewed_one_after_another() {
         assert!(credentials.iter().any(|own| own.access_token() == stored.access_token()));
     }
     assert_eq!(kept.asked(), before + 3);
+}
+
+/// G2 — token: 1 for each that is not held, or due
+#[tokio::test]
+async fn tokens_for_several_apis_are_held_once_each_and_in_a_bounded_number() {
+    const HELD: usize = 32;
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    let api = |number: usize| format!("https://api{number}.acme.com");
+    for number in 0..HELD {
+        kept.session.credentials_for(&api(number), "read").await.unwrap();
+    }
+    let length = async || kept.store.record(&kept.key()).await.unwrap().as_bytes().len();
+    let (before, full) = (kept.asked(), length().await);
+    let first = kept.session.credentials_for(&api(1), "read").await.unwrap();
+    assert_eq!(kept.asked(), before);
+
+    // Due, though it has not ended: the new one takes its place.
+    kept.clock.advance(HOUR - seconds(50));
+    let second = kept.session.credentials_for(&api(1), "read").await.unwrap();
+    assert_ne!(first.access_token(), second.access_token());
+    for session in [&kept.session, &kept.sibling()] {
+        assert_eq!(session.credentials_for(&api(1), "read").await.unwrap().access_token(), second.access_token());
+    }
+    assert_eq!(kept.asked(), before + 1);
+    for number in HELD..HELD + 8 {
+        kept.session.credentials_for(&api(number), "read").await.unwrap();
+    }
+    assert!(length().await < full + full / 10, "they are not held beside all the others");
+    // What has ended takes no room.
+    kept.clock.advance(seconds(60));
+    kept.session.credentials_for(&api(0), "read").await.unwrap();
+    assert!(length().await < full / 2);
 }
 
 /// D21 — token: 0 at either
