@@ -69,8 +69,11 @@ async fn a_grant_that_the_provider_does_not_know_says_so() {
     insta::assert_snapshot!(error, @"the provider refused the token request: unsupported_grant_type (Unsupported grant type); the provider does not know this grant, or has it turned off");
     assert_eq!(provider.count(Endpoint::Token), 1);
     assert!(!format!("{:?}", badge(&provider)).contains("CANARY"));
-    let error = badge(&provider).parameter("client_secret", "CANARY").send().await.unwrap_err();
-    assert_eq!((error.kind(), provider.count(Endpoint::Token)), (ErrorKind::Configuration, 1));
+    // An organization has a setter, so that the ID token is held to it.
+    for own in ["client_secret", "organization"] {
+        let error = badge(&provider).parameter(own, "CANARY").send().await.unwrap_err();
+        assert_eq!((error.kind(), provider.count(Endpoint::Token)), (ErrorKind::Configuration, 1), "{own}");
+    }
 }
 
 /// token: 1 each

@@ -110,6 +110,9 @@ async fn a_weak_or_broken_key_is_passed_over_and_the_good_ones_serve() {
     let coordinate = BASE64_URL_SAFE_NO_PAD.encode([1; 32]);
     let rsa = |kid: &str, n: String, e: &str| json!({ "kty": "RSA", "kid": kid, "n": n, "e": e });
     let good = ForeignKey::new(Algorithm::ES256, "").jwk();
+    let decoded = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(good[name].as_str().unwrap()).unwrap();
+    let point = [decoded("x"), decoded("y")].concat();
+    let divided = [&point[..33], &point[33..]].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
     let mut weak = vec![
         rsa("RSA of 1024 bits", n(128), "AQAB"),
         rsa("RSA of 2040 bits", n(255), "AQAB"),
@@ -122,6 +125,7 @@ async fn a_weak_or_broken_key_is_passed_over_and_the_good_ones_serve() {
         rsa("n is padded", n(256) + "==", "AQAB"),
         json!({ "kty": "EC", "crv": "P-256", "kid": "off its curve", "x": coordinate, "y": coordinate }),
         json!({ "kty": "EC", "crv": "P-256", "kid": "a coordinate too short", "x": good["x"], "y": BASE64_URL_SAFE_NO_PAD.encode([1; 31]) }),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "coordinates that are divided elsewhere", "x": divided[0], "y": divided[1] }),
         json!({ "kty": "EC", "crv": "P-384", "kid": "on another curve", "x": good["x"], "y": good["y"] }),
         json!({ "kty": "EC", "crv": "secp256k1", "kid": "an unknown curve", "x": good["x"], "y": good["y"] }),
         json!({ "kty": "EC", "crv": "P-256", "kid": "an algorithm that does not fit", "x": good["x"], "y": good["y"], "alg": "RS256" }),

@@ -58,6 +58,18 @@ fn a_sealed_record_begins_with_its_format_its_keys_id_and_its_generation() {
     assert_ne!(other[5..13], KEY_ID);
 }
 
+/// G27: what a newer release has sealed is told from what nobody has.
+#[test]
+fn what_another_release_sealed_says_so() {
+    let sealed = keys().seal(&key("one"), &record(1, b"refresh token")).unwrap();
+    for (at, says) in [(4, "a newer release of this library sealed them"), (0, "were not sealed by this library")] {
+        let mut other = sealed.clone();
+        other[at] += 1;
+        let refused = keys().open(&key("one"), &other).unwrap_err();
+        assert!(refused.kind() == ErrorKind::Store && refused.to_string().contains(says), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_sealed_twice_looks_different_and_never_like_the_tokens() {
     let sealed = [(); 2].map(|()| keys().seal(&key("one"), &record(1, b"refresh token")).unwrap());
