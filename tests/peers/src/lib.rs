@@ -14,6 +14,7 @@ mod process;
 mod redis_server;
 mod redis_watch;
 mod replica;
+mod severed;
 mod signal;
 
 pub use authority::{Authority, Certificate};
@@ -25,4 +26,5 @@ pub use person::{Person, PersonsBrowser};
 pub use redis_server::RedisServer;
 pub use redis_watch::RedisWatch;
 pub use replica::{Answer, Replica};
+pub use severed::Severed;
 pub use signal::Signal;

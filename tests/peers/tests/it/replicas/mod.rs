@@ -1,5 +1,6 @@
 //! Several processes of one program, with their users' sessions on one Redis.
 
+mod announcing;
 mod canaries;
 mod fleet;
 mod outages;

@@ -127,6 +127,26 @@ async fn redis_that_hangs_fails_in_time_and_what_it_does_when_it_wakes_up_harms_
     }
 }
 
+/// G22 — token: 1: word that somebody will send the refresh token is taken back by who did not hear that it was given.
+#[tokio::test]
+async fn what_was_announced_while_redis_hung_is_taken_back() {
+    let fleet = Fleet::start().await;
+    // Redis knows the scripts by then.
+    fleet.family_lives().await;
+    fleet.clock.advance(HOUR * 2);
+    let before = fleet.renewals();
+    let (process, store) = (fleet.redis.process_id(), fleet.store().lease(Duration::from_secs(60)));
+    let session = fleet.here_on(Interrupted::new(store, Moment::BeforeAnnouncing, move || Signal::Stop.send(process)));
+    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Store);
+    assert_eq!(fleet.renewals(), before);
+    fleet.redis.go_on();
+    let there = fleet.here();
+    let renewed = tokio::time::timeout(Duration::from_secs(30), there.credentials()).await.expect("no lease is waited for");
+    renewed.unwrap();
+    assert_eq!(fleet.renewals(), before + 1);
+    fleet.family_lives().await;
+}
+
 /// G22 — token: 2
 #[tokio::test]
 async fn others_hear_that_nothing_was_taken_even_when_redis_was_down_just_then() {

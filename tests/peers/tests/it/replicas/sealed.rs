@@ -63,6 +63,7 @@ async fn a_record_with_another_generation_is_refused() {
         write(&mut redis, &name, "sealed", sealed).await;
         let error = fleet.here().credentials().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Store, "{what}");
+        assert_eq!(fleet.store().load(&record_key(&fleet, "")).await.unwrap_err().kind(), ErrorKind::Store, "{what}");
     }
     assert_eq!(fleet.renewals(), 0);
     write(&mut redis, &name, "generation", &generation).await;
