@@ -1,4 +1,5 @@
 use hallpass::auth0::Recipient;
+use hallpass::client_auth::PrivateKey;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider, TestUser};
 use hallpass::{Application, ClientAuth, ErrorKind, Secret, WebAuth};
 use serde_json::{Value, json};
@@ -86,10 +87,16 @@ async fn a_link_that_cannot_work_is_not_sent() {
     let no_uri = auth0.send_link(&jane, &web_auth).await.unwrap_err();
     let by_text = auth0.send_link(&Recipient::sms("+49 170 1234567"), &with_uri).await.unwrap_err();
     let foreign = auth0.send_link(&jane, &other).await.unwrap_err();
-    for error in [no_uri, by_text, foreign] {
+    let elsewhere = TestProvider::start().await;
+    let at_another = WebAuth::new(elsewhere.issuer(), provider.client_id()).redirect_uri("https://app.example.com/callback");
+    let at_another = auth0.send_link(&jane, &at_another).await.unwrap_err();
+    // What the mail would begin with is known to the provider alone, or cannot be read.
+    let pushed = auth0.send_link(&jane, &with_uri.clone().pushed()).await.unwrap_err();
+    let signed = auth0.send_link(&jane, &with_uri.signed(PrivateKey::generate("ES256").unwrap())).await.unwrap_err();
+    for error in [no_uri, by_text, foreign, at_another, pushed, signed] {
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
     }
-    assert_eq!(provider.count(Endpoint::PasswordlessStart), 0);
+    assert_eq!((provider.count(Endpoint::PasswordlessStart), elsewhere.count(Endpoint::PasswordlessStart)), (0, 0));
 }
 
 #[tokio::test]

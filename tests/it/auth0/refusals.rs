@@ -33,7 +33,7 @@ async fn each_error_of_auth0_is_known_by_a_question_and_by_no_other() {
     let grant = |description: &str| oauth("invalid_grant", description);
     let database =
         |code: &str, name: &str| json!({ "name": name, "code": code, "description": { "rules": [] }, "statusCode": 400 });
-    let table: [(Value, &[&str]); 29] = [
+    let table: [(Value, &[&str]); 31] = [
         (oauth("mfa_required", "Multifactor authentication required"), &["multifactor_required"]),
         (oauth("unsupported_challenge_type", "x"), &["multifactor_enrolment_required"]),
         (oauth("association_required", "x"), &["multifactor_enrolment_required"]),
@@ -61,6 +61,8 @@ async fn each_error_of_auth0_is_known_by_a_question_and_by_no_other() {
         (oauth("interaction_required", "x"), &["interaction_required"]),
         (oauth("expired_token", "The device code is expired."), &[]),
         (grant("Invalid authorization code"), &[]),
+        (oauth("invalid_request", "Invalid otp_code."), &[]),
+        (oauth("server_error", "Unknown or invalid refresh token."), &[]),
         (database("invalid_password", "Error"), &[]),
         (json!({ "error": "something happened" }), &[]),
     ];
