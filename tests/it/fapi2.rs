@@ -89,3 +89,20 @@ async fn an_id_token_signed_by_rs256_is_refused() {
     assert!(error.kind() == ErrorKind::IdToken && error.to_string().contains("algorithm"), "{error}");
     log_in(&auth, str::to_owned).await.unwrap();
 }
+
+/// token: 0: whoever finishes a login by the profile relies on it, wherever it was begun.
+#[tokio::test]
+async fn a_login_that_is_finished_by_the_profile_is_held_to_it() {
+    let key = PrivateKey::generate("ES256").unwrap();
+    let provider = provider(&key, "ES256").await;
+    let loose = web_auth(&provider, ClientAuth::private_key_jwt(key.clone()));
+    let strict = loose.clone().dpop_per_login().fapi2();
+    let by_scheme = loose.clone().redirect_uri("com.example.app:/callback");
+    let login = by_scheme.begin().await.unwrap();
+    let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+    assert_eq!(strict.finish(login, &callback).await.unwrap_err().kind(), ErrorKind::Configuration);
+    let login = loose.begin().await.unwrap();
+    let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+    assert_eq!(loose.clone().fapi2().finish(login, &callback).await.unwrap_err().kind(), ErrorKind::Configuration);
+    assert_eq!(provider.count(Endpoint::Token), 0);
+}
