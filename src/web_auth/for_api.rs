@@ -226,3 +226,20 @@ impl fmt::Debug for ApiDiscovery {
         f.debug_struct("ApiDiscovery").field("url", &url).field("client", &self.client).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_elsewhere_names_nobody_on_this_machine() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (here, elsewhere) = (url("http://127.0.0.1:8080/"), url("https://api.acme.com/"));
+        let discovery = ApiDiscovery::new(&elsewhere);
+        for issuer in ["http://127.0.0.1:9000/", "http://localhost/", "https://localhost/", "https://[::1]:8443/"] {
+            assert_eq!(discovery.may_be(issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
+            discovery.may_be(issuer, &here).unwrap();
+        }
+        discovery.may_be("https://acme.auth0.com/", &elsewhere).unwrap();
+    }
+}

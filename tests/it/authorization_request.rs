@@ -107,7 +107,7 @@ async fn a_login_goes_to_the_endpoint_that_the_provider_has_now() {
 async fn what_is_no_request_is_said_before_anything_is_sent() {
     let provider = TestProvider::start().await;
     let auth = web_auth(&application(&provider));
-    let rows: [(&str, WebAuth); 11] = [
+    let rows: [(&str, WebAuth); 12] = [
         ("claims: a list", auth.clone().claims(["email"])),
         ("claims: a text", auth.clone().claims("{}")),
         ("claims: no JSON", auth.clone().parameter("claims", "{")),
@@ -118,6 +118,7 @@ async fn what_is_no_request_is_said_before_anything_is_sent() {
         ("authorization_details: no JSON", auth.clone().parameter("authorization_details", "[")),
         ("resource: relative", auth.clone().resource("api")),
         ("resource: several in one", auth.clone().resource("https://one.example https://two.example")),
+        ("resource: with a space", auth.clone().resource("https://one.example/a b")),
         ("resource: with a fragment", auth.clone().resource("https://api.acme.com/#a")),
     ];
     for (row, auth) in rows {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClock, TestProvider};
 use hallpass::{Application, Error, ErrorKind, PendingLogin};
 
@@ -279,4 +281,34 @@ async fn a_callback_after_the_timeout_is_refused() {
     clock.advance(Duration::from_secs(1));
     let error: Error = halves.auth.finish(kept, &callback).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Callback, "a kept login ends as well");
+}
+
+/// A22: nor is a login taken for another kind than it was kept as.
+#[tokio::test]
+async fn a_kept_login_that_this_release_does_not_know_is_refused() {
+    let halves = TwoHalves::start().await;
+    let (login, _) = halves.returned().await;
+    let kept = login.to_secret_string();
+    let (version, encoded) = kept.expose().split_once('.').unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap();
+    let with = |name: &str, value: serde_json::Value| {
+        let mut json = json.clone();
+        json[name] = value;
+        format!("{version}.{}", BASE64_URL_SAFE_NO_PAD.encode(json.to_string()))
+    };
+    PendingLogin::from_secret_string(&with("response_mode", "form_post".into()).into()).unwrap();
+    for text in [
+        with("response_mode", "fragment.jwt".into()),
+        with("dpop_key", "AAAA".into()),
+        with("secrets", "AAAA".into()),
+        with("expires_at", serde_json::Value::Null),
+        format!("hallpass2.{encoded}"),
+        format!("Hallpass1.{encoded}"),
+        encoded.to_owned(),
+    ] {
+        let error = PendingLogin::from_secret_string(&text.as_str().into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Callback, "{text}");
+        assert!(!error.to_string().contains(encoded), "{error}");
+    }
+    assert_eq!(halves.provider.count(Endpoint::Token), 0);
 }

@@ -182,7 +182,7 @@ async fn a_program_without_a_client_id_registers_itself() {
     assert_eq!(client.get("messages").send().await.unwrap().status(), 200);
 
     let register = || ApiDiscovery::new(api.url()).register("Acme's command line").discover();
-    for id in [json!(""), json!("a\u{7}"), json!(5), Value::Null] {
+    for id in [json!(""), json!("a\u{7}"), json!("a".repeat(2049)), json!(5), Value::Null] {
         provider.next(Endpoint::Register, Fault::new().set("client_id", id));
         assert_eq!(register().await.unwrap_err().kind(), ErrorKind::InvalidResponse);
     }
