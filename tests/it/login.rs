@@ -67,6 +67,8 @@ async fn a_logout_ends_at_the_application_again() {
     let provider = TestProvider::start().await;
     let auth = web_auth(&provider);
     let credentials = auth.start().await.unwrap();
-    let url = auth.logout_url(&Logout::new().of(&credentials)).await.unwrap();
+    let url = auth.logout_url(&Logout::new().of(&credentials).state("x")).await.unwrap();
     assert!(url.path().ends_with("/v2/logout"), "{}", url.path());
+    let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["client_id"], "no ID token stands in a URL that needs none");
 }

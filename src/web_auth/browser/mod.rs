@@ -91,3 +91,21 @@ pub(crate) mod dynamic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::dynamic::DynBrowser;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// D4
+    #[tokio::test]
+    async fn no_browser_is_asked_to_open_what_is_no_web_page() {
+        let unopened = |url: &Url| -> Result<()> { panic!("{url} was opened") };
+        for url in ["file:///etc/passwd", "javascript:alert(1)", "com.acme.app:/x", "data:text/html,x"] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(DynBrowser::open(&unopened, &url).await.unwrap_err().kind(), ErrorKind::Configuration, "{url}");
+            assert_eq!(Browser::open(&SystemBrowser::new(), &url).await.unwrap_err().kind(), ErrorKind::Configuration, "{url}");
+        }
+    }
+}
