@@ -42,6 +42,13 @@ async fn authorization_details_are_asked_for_and_what_was_granted_is_told() {
     let renewed = application.renew_credentials(&renewed).await.unwrap();
     assert!(renewed.authorization_details::<Value>().unwrap().is_empty(), "nothing granted is not nothing said");
 
+    // They are the login's own: a token for another API says for itself what it allows.
+    let manager = CredentialsManager::new(halves.auth.clone(), Memory::new());
+    manager.save(&halves.log_in().await.unwrap()).await.unwrap();
+    halves.provider.next(Endpoint::Token, Fault::new().remove("authorization_details"));
+    let other = manager.credentials_for("https://other.example", "read").await.unwrap();
+    assert!(other.authorization_details::<Value>().is_none());
+
     let nothing = TwoHalves::start().await.log_in().await.unwrap();
     assert!(nothing.authorization_details::<Value>().is_none());
 }

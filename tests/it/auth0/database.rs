@@ -13,7 +13,11 @@ async fn a_person_signs_up_and_logs_in() {
     let provider = TestProvider::start().await;
     let auth0 = public(&provider).scope("openid email offline_access").audience("https://api.acme.com");
     let password = Secret::new("correct horse");
-    let jane = NewUser::new(JANE, password.clone()).username("jane").given_name("Jane").user_metadata(json!({ "plan": "free" }));
+    let jane = NewUser::new(JANE, password.clone())
+        .username("jane")
+        .given_name("J.")
+        .given_name("Jane")
+        .user_metadata(json!({ "plan": "free" }));
     let account = auth0.sign_up(&jane).await.unwrap();
     assert_eq!((account.email(), account.email_verified()), (Some(JANE), false));
     assert_eq!(account.id().map(str::len), Some(24));
@@ -21,6 +25,7 @@ async fn a_person_signs_up_and_logs_in() {
     let asked = provider.requests(Endpoint::SignUp).remove(0);
     assert_eq!(asked.header("content-type"), Some("application/json"));
     assert_eq!(asked.header("authorization"), None);
+    assert_eq!(String::from_utf8_lossy(asked.body()).matches("given_name").count(), 1, "the last word counts");
     let body: Value = serde_json::from_slice(asked.body()).unwrap();
     let expected = json!({
         "client_id": "native", "connection": "Username-Password-Authentication", "email": JANE, "password": "correct horse",

@@ -5,6 +5,7 @@ use hallpass::{Application, ClientAuth, ErrorKind, Secret, WebAuth};
 use serde_json::{Value, json};
 
 use super::{JANE, confidential, public};
+use crate::scripted_api::{ScriptedApi, answer};
 use crate::two_halves::{all_of, parameter};
 
 #[tokio::test]
@@ -134,4 +135,41 @@ async fn a_code_and_what_protects_a_link_are_shown_nowhere() {
     let post = Application::new(provider.issuer(), provider.confidential_client_id()).client_auth(post).auth0();
     provider.next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret is wrong"));
     assert!(!all_of(&post.send_code(&jane).await.unwrap_err()).contains("web-secret"));
+}
+
+/// I3: what protects a link stands in a request of JSON, and in no error.
+#[tokio::test]
+async fn a_provider_that_repeats_what_protects_a_link_is_not_quoted() {
+    let tenant = ScriptedApi::start(|seen| {
+        let issuer = format!("http://{}/", seen.header("host").unwrap());
+        if seen.target != "/passwordless/start" {
+            let mut metadata = json!({
+                "issuer": issuer,
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "code_challenge_methods_supported": ["S256"],
+            });
+            for name in ["authorization_endpoint", "token_endpoint", "jwks_uri", "mfa_challenge_endpoint"] {
+                metadata[name] = format!("{issuer}{name}").into();
+            }
+            return answer(200, &["Content-Type: application/json"], &metadata.to_string());
+        }
+        let sent: Value = serde_json::from_slice(&seen.body).unwrap();
+        let name = if sent["email"] == "state@example.com" { "state" } else { "nonce" };
+        let refusal = json!({ "error": "bad.connection", "error_description": sent["authParams"][name] });
+        answer(400, &["Content-Type: application/json"], &refusal.to_string())
+    })
+    .await;
+    let application = Application::new(tenant.origin(), "native");
+    let web_auth = application.web_auth().redirect_uri("https://app.example.com/callback");
+    for address in ["state@example.com", "nonce@example.com"] {
+        let error = application.auth0().send_link(&Recipient::email(address), &web_auth).await.map(drop).unwrap_err();
+        let refusal = error.server_error().unwrap();
+        assert_eq!((refusal.code(), refusal.description()), ("bad.connection", None), "{address}");
+        let sent: Value = serde_json::from_slice(&tenant.seen().last().unwrap().body).unwrap();
+        for name in ["state", "nonce"] {
+            assert!(!all_of(&error).contains(sent["authParams"][name].as_str().unwrap()), "{address}");
+        }
+    }
 }

@@ -93,3 +93,13 @@ async fn a_renewal_that_wants_a_second_factor_leads_on_to_it() {
     assert!(error.is_multifactor_required());
     assert_eq!(auth0.mfa(&error).unwrap().token().expose(), "for later");
 }
+
+#[tokio::test]
+async fn only_a_demand_for_a_second_factor_leads_on_to_it() {
+    let provider = TestProvider::start().await;
+    let auth0 = public(&provider);
+    let refused = json!({ "error": "access_denied", "error_description": "x", "mfa_token": "for later" });
+    provider.next(Endpoint::Token, Fault::json(403, refused));
+    let error = auth0.log_in(JANE, &Secret::new("correct horse")).await.unwrap_err();
+    assert!(error.is_access_denied() && error.mfa().is_none() && auth0.mfa(&error).is_err(), "{error:?}");
+}
