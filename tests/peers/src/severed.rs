@@ -1,19 +1,19 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 /// A way to a server that breaks off, when a test says so, after the server has done what it was asked and before its answer
-/// arrives.
+/// arrives; and that leads to another server when a test says so, for connections from then on.
 pub struct Severed {
     url: String,
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
+    server: Mutex<(String, u16)>,
     loses: AtomicBool,
     lost: AtomicUsize,
 }
@@ -22,15 +22,16 @@ impl Severed {
     /// # Panics
     /// When there is no port, or the URL has none.
     pub async fn before(url: &str) -> Self {
+        let server = Mutex::new(address(url));
         let mut url = Url::parse(url).expect("a URL");
-        let server = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         url.set_port(Some(listener.local_addr().expect("it is bound").port())).expect("such URLs have ports");
-        let state = Arc::<State>::default();
+        let state = Arc::new(State { server, loses: AtomicBool::default(), lost: AtomicUsize::default() });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect((server.0.as_str(), server.1)).await;
+                let server = shared.server.lock().expect("nobody panicked").clone();
+                let server = TcpStream::connect(server).await;
                 tokio::spawn(between(client, server.expect("the server is there"), Arc::clone(&shared)));
             }
         });
@@ -42,6 +43,12 @@ impl Severed {
         &self.url
     }
 
+    /// # Panics
+    /// When the URL has no port.
+    pub fn leads_to(&self, url: &str) {
+        *self.state.server.lock().expect("nobody panicked") = address(url);
+    }
+
     pub fn loses_the_next_answer(&self) {
         self.state.loses.store(true, Ordering::SeqCst);
     }
@@ -51,6 +58,11 @@ impl Severed {
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
     }
+}
+
+fn address(url: &str) -> (String, u16) {
+    let url = Url::parse(url).expect("a URL");
+    (url.host_str().expect("a host").to_owned(), url.port().expect("a port"))
 }
 
 async fn between(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) {

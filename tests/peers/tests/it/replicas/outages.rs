@@ -1,10 +1,13 @@
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hallpass::store::{CredentialsStore as _, Record, RecordKey, Redis, SealingKey};
 use hallpass::testing::Fault;
 use hallpass::{CredentialsManager, ErrorKind, TokenSource};
-use hallpass_peers::{Interrupted, Moment, RedisServer, Signal};
+use hallpass_peers::{Interrupted, Moment, RedisServer, Severed, Signal};
+use url::Url;
 
+use super::store::record_bytes;
 use super::{Endpoint, Fleet, HOUR, LEASE};
 
 /// A fleet whose Redis this process kills at some moment of its renewal.
@@ -165,4 +168,45 @@ async fn others_hear_that_nothing_was_taken_even_when_redis_was_down_just_then()
     fleet.here().credentials().await.unwrap();
     assert_eq!(fleet.renewals(), 2);
     fleet.family_lives().await;
+}
+
+/// G22: a server that has become another's replica takes no writes; a new connection reaches the one that does.
+#[tokio::test]
+async fn a_failover_costs_one_error() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let way = Severed::before(&one.url()).await;
+    let store = Redis::new(way.url(), SealingKey::generate().unwrap());
+    let (key, record) = (RecordKey::new("issuer", "client", "failover"), Record::from_bytes(record_bytes()).unwrap());
+    assert!(store.save(&key, None, &record).await.unwrap());
+
+    let address = Url::parse(&other.url()).unwrap();
+    let mut asked = one.connection().await;
+    redis::cmd("CONFIG").arg("SET").arg("masterauth").arg(address.password()).query_async::<()>(&mut asked).await.unwrap();
+    redis::cmd("REPLICAOF").arg(address.host_str()).arg(address.port()).query_async::<()>(&mut asked).await.unwrap();
+    way.leads_to(&other.url());
+    let error = store.save(&key, Some(record.generation()), &record).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Store, true));
+    assert!(store.save(&key, None, &record).await.unwrap(), "the other has no record of it yet");
+}
+
+/// G22: who could not extend a lease once goes on, since it may be in time all the same.
+#[tokio::test]
+async fn a_lease_outlives_an_outage_that_is_shorter() {
+    let mut fleet = Fleet::start().await;
+    let life = Duration::from_secs(6);
+    let (key, store) = (RecordKey::new("issuer", "client", "outage"), fleet.store().lease(life));
+    let began = Instant::now();
+    let _lock = store.lock(&key, Duration::ZERO).await.unwrap();
+    let lease = format!("{{hallpass:{}}}:lease", key.id());
+    let holder = async |fleet: &Fleet| -> Option<String> {
+        redis::cmd("GET").arg(&lease).query_async(&mut fleet.redis.connection().await).await.unwrap()
+    };
+    let first = holder(&fleet).await;
+    assert!(first.is_some());
+    fleet.redis.kill();
+    // It is extended each third of its life.
+    tokio::time::sleep(life / 3 + Duration::from_millis(500)).await;
+    fleet.redis.start_again();
+    tokio::time::sleep((life + Duration::from_millis(1500)).saturating_sub(began.elapsed())).await;
+    assert_eq!(holder(&fleet).await, first);
 }

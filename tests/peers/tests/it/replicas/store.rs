@@ -111,6 +111,6 @@ async fn what_cannot_be_reached_is_a_configuration_error_or_a_passing_one_and_te
 }
 
 /// Of generation 9, without content.
-fn record_bytes() -> Vec<u8> {
+pub(super) fn record_bytes() -> Vec<u8> {
     [b"hlps\x01".as_slice(), &9_u64.to_be_bytes(), &0_u64.to_be_bytes()].concat()
 }
