@@ -169,7 +169,8 @@ impl Other {
 /// "N_A" is used". A token that says of itself that it is for something else is presented to no API, whatever its token_type is.
 fn is_access_token(body: &Body<'_>) -> bool {
     let is_applicable = body.token_type.as_deref().is_none_or(|name| !name.eq_ignore_ascii_case("N_A"));
-    is_applicable && present(&body.issued_token_type).is_none_or(|kind| !NOT_FOR_APIS.contains(&kind))
+    is_applicable
+        && present(&body.issued_token_type).is_none_or(|kind| !NOT_FOR_APIS.iter().any(|other| kind.eq_ignore_ascii_case(other)))
 }
 
 /// Without the tokens.

@@ -131,6 +131,8 @@ async fn what_is_no_access_token_is_no_key_to_an_api() {
         (TokenExchange::REFRESH_TOKEN, "Bearer"),
         (TokenExchange::SAML2, "Bearer"),
         ("urn:ietf:params:oauth:token-type:saml1", "Bearer"),
+        // RFC 8141, section 3.1: the first two parts are the same in capitals.
+        ("URN:IETF:params:oauth:token-type:refresh_token", "Bearer"),
         (TokenExchange::ACCESS_TOKEN, "N_A"),
         ("urn:acme:ticket", "n_a"),
     ] {
