@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use url::Url;
-
 use crate::credentials::Credentials;
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +19,7 @@ use {
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome},
     std::pin::pin,
     tokio::time::timeout,
+    url::Url,
     zeroize::Zeroizing,
 };
 
