@@ -140,6 +140,18 @@ async fn nobody_waits_for_an_answer_longer_than_it_can_come() {
 }
 
 #[tokio::test]
+async fn who_cannot_complete_a_login_any_more_hears_so_at_once() {
+    let (provider, auth0) = jane(TestUser::new(JANE).push()).await;
+    let mfa = first_factor(&auth0).await;
+    let challenge = mfa.challenge_any().await.unwrap();
+    provider.next(Endpoint::Token, Fault::error(401, "expired_token", "mfa_token is expired"));
+    provider.approve_push(JANE);
+    let error = mfa.wait_for_approval(&challenge).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    assert_eq!(provider.count(Endpoint::Token), 2, "nothing is asked after that");
+}
+
+#[tokio::test]
 async fn tokens_that_came_are_not_asked_for_again() {
     let (provider, auth0) = jane(TestUser::new(JANE).push()).await;
     let mfa = first_factor(&auth0).await;
