@@ -8,12 +8,12 @@ use url::Url;
 use crate::application::Application;
 use crate::client_auth::PrivateKey;
 use crate::dpop::DpopKey;
-#[cfg(feature = "loopback")]
 use crate::error::Result;
 use crate::provider::Organization;
+use crate::web_auth::authorize_url::AuthorizeUrls;
 use crate::web_auth::delivery::{Delivery, Way};
 use crate::web_auth::parameters::Parameters;
-use crate::web_auth::redirect_uri::check_redirect_uri;
+use crate::web_auth::redirect_uri::checked_redirect_uri;
 #[cfg(feature = "loopback")]
 use crate::web_auth::{
     browser::{Browser, SystemBrowser, dynamic::DynBrowser},
@@ -52,7 +52,7 @@ use crate::web_auth::{
 pub struct WebAuth {
     pub(super) application: Application,
     pub(super) parameters: Arc<Parameters>,
-    pub(super) redirect_uri: Option<Arc<str>>,
+    pub(super) redirect_uri: Option<Result<Arc<str>>>,
     pub(super) delivery: Arc<Delivery>,
     pub(super) timeout: Duration,
     pub(super) dpop_per_login: bool,
@@ -99,6 +99,12 @@ impl WebAuth {
         Application::new(domain, client_id).web_auth()
     }
 
+    /// Whoever alters what is asked for has login URLs of their own, and takes the place of nobody else's.
+    pub(super) fn parameters_mut(&mut self) -> &mut Parameters {
+        Arc::make_mut(&mut self.delivery).urls = AuthorizeUrls::default();
+        Arc::make_mut(&mut self.parameters)
+    }
+
     /// The application that the login is for.
     #[must_use]
     pub fn application(&self) -> &Application {
@@ -109,7 +115,7 @@ impl WebAuth {
     /// refresh token, and the API's own, such as `read:messages`.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        Arc::make_mut(&mut self.parameters).scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self.parameters_mut().scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
         self
     }
 
@@ -135,7 +141,7 @@ impl WebAuth {
     /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
-        Arc::make_mut(&mut self.parameters).demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
+        self.parameters_mut().demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
         self
     }
 
@@ -149,7 +155,7 @@ impl WebAuth {
         match (find("invitation"), find("organization")) {
             (Some(invitation), Some(organization)) => self.parameter("invitation", invitation).organization(organization),
             _ => {
-                Arc::make_mut(&mut self.parameters).refuse(
+                self.parameters_mut().refuse(
                     "this is no invitation's URL, which has invitation and organization in its query; give the one that was sent",
                 );
                 self
@@ -179,7 +185,7 @@ impl WebAuth {
     /// How long ago the person may have proved who they are; the ID token has to say when that was.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        Arc::make_mut(&mut self.parameters).demands.max_age = Some(age);
+        self.parameters_mut().demands.max_age = Some(age);
         self
     }
 
@@ -200,7 +206,7 @@ impl WebAuth {
     /// a token for all of them. Each token request names them again, renewals too.
     #[must_use]
     pub fn resource(mut self, uri: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.parameters).add_resource(uri.into());
+        self.parameters_mut().add_resource(uri.into());
         self
     }
 
@@ -215,7 +221,7 @@ impl WebAuth {
     /// ```
     #[must_use]
     pub fn claims(mut self, claims: impl Serialize) -> Self {
-        Arc::make_mut(&mut self.parameters).set_claims(&claims);
+        self.parameters_mut().set_claims(&claims);
         self
     }
 
@@ -229,7 +235,7 @@ impl WebAuth {
     /// ```
     #[must_use]
     pub fn authorization_details(mut self, details: impl Serialize) -> Self {
-        Arc::make_mut(&mut self.parameters).set_authorization_details(&details);
+        self.parameters_mut().set_authorization_details(&details);
         self
     }
 
@@ -257,7 +263,7 @@ impl WebAuth {
     /// cookie which finds the [`PendingLogin`](crate::PendingLogin) again has to be `SameSite=None; Secure`.
     #[must_use]
     pub fn form_post(mut self) -> Self {
-        let parameters = Arc::make_mut(&mut self.parameters);
+        let parameters = self.parameters_mut();
         parameters.response_mode = parameters.response_mode.posted();
         self
     }
@@ -267,7 +273,7 @@ impl WebAuth {
     /// is posted.
     #[must_use]
     pub fn signed_response(mut self) -> Self {
-        let parameters = Arc::make_mut(&mut self.parameters);
+        let parameters = self.parameters_mut();
         parameters.response_mode = parameters.response_mode.signed();
         self
     }
@@ -275,7 +281,7 @@ impl WebAuth {
     /// Any other parameter of the authorization request. What protects the login cannot be set.
     #[must_use]
     pub fn parameter(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.parameters).set(name.as_ref(), value.into());
+        self.parameters_mut().set(name.as_ref(), value.into());
         self
     }
 
@@ -283,10 +289,7 @@ impl WebAuth {
     /// scheme such as `com.acme.app:/callback`, or http on loopback; `start` needs the latter, with its port.
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl AsRef<str>) -> Self {
-        if let Err(refusal) = check_redirect_uri(uri.as_ref()) {
-            Arc::make_mut(&mut self.parameters).refuse_with(refusal);
-        }
-        self.redirect_uri = Some(uri.as_ref().into());
+        self.redirect_uri = Some(checked_redirect_uri(uri.as_ref()));
         self
     }
 

@@ -69,9 +69,10 @@ impl WebAuth {
                 "begin() has no redirect_uri to come back to; set the one that is registered at the provider",
             ));
         };
+        let redirect_uri = redirect_uri.clone()?;
         self.parameters.checked()?;
         let metadata = self.application.provider().metadata().await?;
-        self.prepare(&metadata, Arc::clone(redirect_uri)).await
+        self.prepare(&metadata, redirect_uri).await
     }
 
     /// The second half: `callback` is what came to the redirect URI, as its full URL, its query, or a form's body.
@@ -197,7 +198,10 @@ pub(super) enum Return {
 #[cfg(feature = "loopback")]
 impl WebAuth {
     pub(super) fn loopback_address(&self) -> Result<LoopbackAddress> {
-        self.redirect_uri.as_deref().map_or_else(|| Ok(self.address.clone()), LoopbackAddress::from_redirect_uri)
+        match &self.redirect_uri {
+            None => Ok(self.address.clone()),
+            Some(uri) => LoopbackAddress::from_redirect_uri(&uri.clone()?),
+        }
     }
 
     /// A browser in this terminal is open until it is closed, so the callback is waited for meanwhile.

@@ -137,11 +137,7 @@ impl Parameters {
     }
 
     pub(crate) fn refuse(&mut self, why: impl Into<String>) {
-        self.refuse_with(Error::configuration(why.into()));
-    }
-
-    pub(crate) fn refuse_with(&mut self, refusal: Error) {
-        self.refusal.get_or_insert(refusal);
+        self.refusal.get_or_insert_with(|| Error::configuration(why.into()));
     }
 }
 

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::origin;
 
 /// RFC 8252, section 7: a private scheme, a claimed https URL, or loopback. Anything else could be read by others.
-pub(super) fn check_redirect_uri(text: &str) -> Result<()> {
+pub(super) fn checked_redirect_uri(text: &str) -> Result<Arc<str>> {
     let refused = |why: &str| Error::configuration(format!("the redirect URI {why}; give it as it is registered at the provider"));
     let uri = Url::parse(text).map_err(|error| refused("is no absolute URI").with_source(error))?;
     // RFC 6749, section 3.1.2: "The endpoint URI MUST NOT include a fragment component."
@@ -13,7 +15,7 @@ pub(super) fn check_redirect_uri(text: &str) -> Result<()> {
     }
     // RFC 8252, section 7.1: private schemes are "based on a domain name under their control", so they hold a dot.
     if origin::is_confidential(&uri) || uri.scheme().contains('.') {
-        Ok(())
+        Ok(text.into())
     } else {
         Err(refused("is neither https, nor http on loopback, nor of a private scheme such as com.acme.app:/callback"))
     }

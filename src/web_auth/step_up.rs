@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use crate::error::{Error, Result};
 use crate::step_up::StepUp;
 use crate::token::holds_scope;
@@ -36,7 +34,7 @@ impl WebAuth {
             Some(values) => self.clone().acr_values(values),
             None => self.clone(),
         };
-        let parameters = Arc::make_mut(&mut auth.parameters);
+        let parameters = auth.parameters_mut();
         if let Some(scope) = wanted.scope() {
             let mut all = String::from(&*parameters.scope);
             for missing in scope.split_ascii_whitespace() {

@@ -94,6 +94,19 @@ async fn a_login_asks_for_nothing_that_another_one_asked_for() {
     }
 }
 
+/// Like any other setter's.
+#[tokio::test]
+async fn the_last_redirect_uri_counts() {
+    let provider = TestProvider::start().await;
+    let base = web_auth(&application(&provider));
+    let mended = base.clone().redirect_uri("http://acme.com/callback").redirect_uri("https://acme.com/callback");
+    assert_eq!(parameter(mended.begin().await.unwrap().url().as_str(), "redirect_uri"), "https://acme.com/callback");
+    let spoilt = base.redirect_uri("https://acme.com/callback").redirect_uri("http://acme.com/callback");
+    assert_eq!(spoilt.begin().await.unwrap_err().kind(), ErrorKind::Configuration);
+    #[cfg(feature = "loopback")]
+    assert_eq!(spoilt.callback_urls().unwrap_err().kind(), ErrorKind::Configuration);
+}
+
 /// A program that is told of another endpoint goes there from then on.
 #[tokio::test]
 async fn a_login_goes_to_the_endpoint_that_the_provider_has_now() {
