@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use redis::{IntoConnectionInfo, RedisConnectionInfo};
+use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) tls: bool,
+    /// Whom TLS has to find there; none where it is not spoken.
+    pub(super) server_name: Option<ServerName<'static>>,
     pub(super) login: RedisConnectionInfo,
 }
 
@@ -21,7 +23,7 @@ impl Address {
             Error::configuration(format!("the Redis URL cannot be used: {why}; give one such as rediss://redis.acme.com:6379/0"))
         };
         let mut url = Url::parse(text).map_err(|_| refused("it is no absolute URL"))?;
-        let tls = match url.scheme() {
+        let speaks_tls = match url.scheme() {
             "rediss" => true,
             "redis" => false,
             _ => return Err(refused("it begins with neither rediss:// nor redis://")),
@@ -35,17 +37,23 @@ impl Address {
             Some(Host::Ipv6(address)) => address.to_string(),
             _ => return Err(refused("it names no host")),
         };
+        let server_name = speaks_tls
+            .then(|| ServerName::try_from(host.clone()))
+            .transpose()
+            .map_err(|_| refused("its host is no name that a certificate could have"))?;
         let port = url.port().unwrap_or(DEFAULT_PORT);
         // The client knows TLS by other means than ours; here it only takes the rest apart.
         url.set_scheme("redis").map_err(|()| refused("it is no Redis URL"))?;
         let parsed =
             url.into_connection_info().map_err(|_| refused("the database is no number, or user or password is no UTF-8"))?;
-        Ok(Self { host, port, tls, login: parsed.redis_settings().clone().set_skip_set_lib_name() })
+        Ok(Self { host, port, server_name, login: parsed.redis_settings().clone().set_skip_set_lib_name() })
     }
 
     /// Nobody on the network can read along.
     pub(super) fn is_confidential(&self) -> bool {
-        self.tls || self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        self.server_name.is_some()
+            || self.host == "localhost"
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -58,11 +66,12 @@ mod tests {
     #[test]
     fn an_address_has_all_that_its_url_says() {
         let address = Address::parse("rediss://fleet:p%40ss%3Aword@redis.example:6380/3").unwrap();
-        assert_eq!((address.host.as_str(), address.port, address.tls), ("redis.example", 6380, true));
+        assert_eq!((address.host.as_str(), address.port), ("redis.example", 6380));
+        assert_eq!(address.server_name.unwrap().to_str(), "redis.example");
         assert_eq!((address.login.username(), address.login.password()), (Some("fleet"), Some("p@ss:word")));
         assert_eq!(address.login.db(), 3);
         let plain = Address::parse("redis://[::1]").unwrap();
-        assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("::1", 6379, false));
+        assert_eq!((plain.host.as_str(), plain.port, plain.server_name), ("::1", 6379, None));
     }
 
     #[test]
@@ -92,6 +101,8 @@ mod tests {
             "redis://h/canary",
             "rediss://:canary@redis.example/#insecure",
             "rediss://:canary@redis.example/?protocol=canary",
+            "rediss://:canary@redis..example/",
+            "rediss://:canary@redis%20.example/",
             "unix:///canary",
             "redis://:%ff%fecanary@h/",
         ] {

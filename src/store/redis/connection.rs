@@ -7,18 +7,16 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind as RedisErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::cache::SingleFlight;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::redis::address::Address;
+use crate::store::redis::tls::Tls;
 
 /// One connection for all who use the store: made when it is first needed, and again after it broke.
 pub(super) struct Connection {
     address: Address,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Tls>,
     open: Arc<Mutex<Option<Open>>>,
     connecting: SingleFlight<Open>,
 }
@@ -30,7 +28,7 @@ struct Open {
 }
 
 impl Connection {
-    pub(super) fn new(address: Address, tls: Option<Arc<ClientConfig>>) -> Self {
+    pub(super) fn new(address: Address, tls: Option<Tls>) -> Self {
         Self { address, tls, open: Arc::default(), connecting: SingleFlight::new() }
     }
 
@@ -81,7 +79,7 @@ impl Connection {
     }
 }
 
-async fn connect(address: &Address, tls: Option<Arc<ClientConfig>>) -> Result<MultiplexedConnection> {
+async fn connect(address: &Address, tls: Option<Tls>) -> Result<MultiplexedConnection> {
     let broken = |error: std::io::Error| {
         unreachable("could not be connected to; check its address, and that it runs").transient().with_source(error)
     };
@@ -96,13 +94,7 @@ async fn connect(address: &Address, tls: Option<Arc<ClientConfig>>) -> Result<Mu
             connection
         }
         Some(tls) => {
-            let name = ServerName::try_from(address.host.clone()).map_err(|error| {
-                Error::configuration(
-                    "the Redis URL cannot be used: it names no host; give one such as rediss://redis.acme.com:6379/0",
-                )
-                .with_source(error)
-            })?;
-            let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
+            let stream = tls.connector.connect(tls.server_name, stream).await.map_err(|error| {
                 unreachable("could not be connected to over TLS; check its certificate").transient().with_source(error)
             })?;
             let (connection, driver) =
@@ -137,9 +129,6 @@ fn failed(error: RedisError) -> Error {
 }
 
 fn not_done(what: &str, cause: &Error) -> Error {
-    if cause.kind() == ErrorKind::Configuration {
-        return cause.clone();
-    }
     let is_passing = cause.is_transient() || cause.kind() == ErrorKind::Ambiguous;
     let step = if is_passing { "try again" } else { "its source says what to do" };
     let error = Error::new(ErrorKind::Store, format!("{what}, because Redis failed; {step}")).with_source(cause.clone());

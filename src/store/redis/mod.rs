@@ -15,6 +15,7 @@ mod lease;
 use lease::{Lease, milliseconds};
 mod scripts;
 mod tls;
+use tls::Tls;
 
 /// Keeps a fleet's sessions on one Redis (5 or newer) or Valkey, sealed: replicas of a program share them, and renew each
 /// once.
@@ -153,7 +154,7 @@ impl Settings {
                 "the prefix of keys in Redis may not have braces, which are the hash tag's; leave them out",
             ));
         }
-        let tls = address.tls.then(|| tls::config(self.authorities.as_deref())).transpose()?;
+        let tls = address.server_name.clone().map(|name| Tls::new(name, self.authorities.as_deref())).transpose()?;
         Ok(Connection::new(address, tls))
     }
 }

@@ -53,6 +53,27 @@ async fn a_lease_is_extended_while_it_is_held_and_released_when_dropped() {
     drop(next);
 }
 
+/// A holder that hangs does not keep the fleet out for ever.
+#[tokio::test]
+async fn a_lease_that_is_held_for_five_minutes_is_extended_no_more() {
+    let fleet = Fleet::start().await;
+    let (key, store) = (RecordKey::new("issuer", "client", "hangs"), fleet.store().lease(Duration::from_millis(600)));
+    let lock = store.lock(&key, Duration::ZERO).await.unwrap();
+    let lease = format!("{{hallpass:{}}}:lease", key.id());
+    let mut redis = fleet.redis.connection().await;
+    for (passes, extended) in [(295, true), (5, false)] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(passes)).await;
+        tokio::time::resume();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let there: bool = redis::cmd("EXISTS").arg(&lease).query_async(&mut redis).await.unwrap();
+        assert_eq!(there, extended, "{passes} seconds later");
+    }
+    drop(lock);
+    // What has ended is not released a second time: the next one is not in its way.
+    store.lock(&key, Duration::from_secs(10)).await.unwrap();
+}
+
 #[tokio::test]
 async fn somebody_elses_lease_is_waited_for_and_never_released() {
     let fleet = Fleet::start().await;
