@@ -9,7 +9,7 @@ use url::Url;
 use crate::application::Application;
 use crate::challenge::Challenge;
 use crate::client_auth::method::Addressee;
-use crate::error::{Error, ErrorKind, Result, ServerError, excerpt, is_transient};
+use crate::error::{Error, ErrorKind, Result, ServerError, beginning, excerpt, is_transient};
 use crate::form::{Form, leaks_into, repeats};
 use crate::json::{self, MemberNames};
 use crate::mfa_required::MfaRequired;
@@ -183,7 +183,7 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
     let mfa_token = body.as_ref().and_then(|body| body.mfa_token.as_ref());
     let is_secret = |text: &str| leaks(text) || mfa_token.is_some_and(|token| repeats(text, token.expose()));
     let shown = |text: &&str| !text.is_empty() && (stock_phrases::is_one(text) || !is_secret(text));
-    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).filter(shown).map(str::to_owned);
+    let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(beginning).filter(shown).map(str::to_owned);
     let (code, name, description) = match &body {
         Some(body) => {
             let descriptions = [&body.error_description, &body.description, &body.message];
@@ -196,9 +196,10 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
         "mfa_required" => ErrorKind::MfaRequired,
         _ => ErrorKind::Server,
     };
-    let rules = body.as_ref().and_then(|body| text(&body.policy));
+    // All of them are shown, so that a secret in them must not be cut short.
+    let policy = body.as_ref().and_then(|body| body.policy.as_ref()?.as_str()).filter(|text| beginning(text) == *text);
     let server = ServerError::new(&code, description.as_deref(), Some(reply.status));
-    let server = server.with_name(name.as_deref()).with_password_rules(rules.as_deref().unwrap_or_default());
+    let server = server.with_name(name.as_deref()).with_password_rules(policy.filter(shown).unwrap_or_default());
     let error = Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, &code, application));
     let mfa = body.filter(|_| kind == ErrorKind::MfaRequired).and_then(ErrorBody::into_mfa);
     Some(match mfa {
@@ -209,7 +210,7 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
 
 fn plain_text(reply: &Reply) -> String {
     let text = String::from_utf8_lossy(reply.body());
-    text.trim().to_owned()
+    beginning(text.trim()).to_owned()
 }
 
 fn delay(reply: &Reply, code: &str, application: &Application) -> Option<std::time::Duration> {

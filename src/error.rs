@@ -369,6 +369,16 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
+/// What of a text from outside is so much as looked at: more than anybody is shown of it, so that a secret in what is shown begins
+/// well before its end.
+pub(crate) fn beginning(text: &str) -> &str {
+    let mut end = text.len().min(BEGINNING_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Text from outside, fit to be shown: capped, with control characters and direction overrides escaped.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut shown = String::with_capacity(text.len().min(EXCERPT_CHARS));
@@ -392,5 +402,6 @@ pub(crate) fn is_unprintable(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+const BEGINNING_BYTES: usize = 4096;
 const EXCERPT_CHARS: usize = 300;
 const MOST_RULES: usize = 20;

@@ -1,7 +1,7 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::equal;
-use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::error::{Error, ErrorKind, Result, ServerError, beginning};
 use crate::form::repeats;
 use crate::provider::Metadata;
 use crate::secret::Secret;
@@ -101,8 +101,8 @@ fn authorization_error(error: &str, description: Option<&str>, code: Option<&str
     // Nothing that only this login knows is shown, should the provider repeat it.
     let (state, nonce, verifier) = (login.secrets.state(), login.secrets.nonce(), login.secrets.code_verifier());
     let shown = |text: &&str| ![&*state, &*nonce, &*verifier, code.unwrap_or_default()].iter().any(|secret| repeats(text, secret));
-    let description = description.filter(shown);
-    let code = Some(error).filter(shown).unwrap_or("unreadable");
+    let description = description.map(beginning).filter(shown);
+    let code = Some(beginning(error)).filter(shown).unwrap_or("unreadable");
     let server = ServerError::new(code, description, None);
     let kind = match code {
         "access_denied" => return Error::cancelled(server),

@@ -196,6 +196,19 @@ async fn an_errors_description_is_capped_and_cannot_write_on_the_terminal() {
     assert!(description.starts_with(r"<script>\u{1b}[31m\u{7}\u{d}\u{a}\u{202e}\u{61c}xxx"), "{description}");
 }
 
+/// A14 — token: 0: who sends the callback may know its state.
+#[tokio::test]
+async fn a_callback_that_was_made_to_be_read_for_long_is_not() {
+    let halves = TwoHalves::start().await;
+    let (description, code) = ("a".repeat(512 * 1024), format!("{}b", "a".repeat(256 * 1024)));
+    let (login, callback) = halves.returned().await;
+    let callback = format!("{}&error=invalid_request&error_description={description}", with(&callback, "code", &code));
+    let began = std::time::Instant::now();
+    let error = halves.auth.finish(login, &callback).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((error.kind(), halves.provider.count(Endpoint::Token)), (ErrorKind::Server, 0));
+}
+
 /// A14: what the page shows
 #[tokio::test]
 async fn an_errors_description_is_not_reflected_into_the_page() {
