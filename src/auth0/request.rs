@@ -8,7 +8,7 @@ use crate::application::Application;
 use crate::client_auth::method::Addressee;
 use crate::endpoint;
 use crate::error::Result;
-use crate::form::{Form, repeats};
+use crate::form::{Form, leaks_into, repeats};
 use crate::json_form::JsonForm;
 use crate::provider::Metadata;
 use crate::secret::Secret;
@@ -20,6 +20,8 @@ pub(super) struct Call<'a> {
     context: &'static str,
     request: Request,
     hidden: Vec<&'a str>,
+    /// What the application proves itself by here.
+    proof: Form,
 }
 
 impl<'a> Call<'a> {
@@ -30,7 +32,7 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn to(application: &'a Application, context: &'static str, method: Method, url: Url) -> Self {
-        Self { application, context, request: Request::new(method, url), hidden: Vec::new() }
+        Self { application, context, request: Request::new(method, url), hidden: Vec::new(), proof: Form::default() }
     }
 
     /// No error repeats this.
@@ -54,15 +56,15 @@ impl<'a> Call<'a> {
     }
 
     /// Where a confidential application proves to be itself. Auth0 reads that from the body, whatever the method.
-    pub(super) fn authenticated(self, metadata: &Metadata, body: JsonForm) -> Result<Self> {
+    pub(super) fn authenticated(mut self, metadata: &Metadata, body: JsonForm) -> Result<Self> {
         let to = Addressee {
             client_id: self.application.client_id(),
             issuer: &metadata.issuer,
             algorithms: metadata.client_auth_algorithms.as_deref(),
             now: self.application.time().now(),
         };
-        let mut fields = Form::default();
-        self.application.auth().authenticate_in_body(&to, &mut fields)?;
+        self.application.auth().authenticate_in_body(&to, &mut self.proof)?;
+        let fields = self.proof.clone();
         Ok(self.holding(body.with_fields(fields)))
     }
 
@@ -73,10 +75,13 @@ impl<'a> Call<'a> {
     }
 
     pub(super) async fn send(self) -> Result<Reply> {
-        let Self { application, context, request, hidden } = self;
+        let Self { application, context, request, hidden, proof } = self;
         let reply = application.provider().transport().send(context, request).await?;
         let (client_auth, client_id) = (application.auth(), application.client_id());
-        let leaks = |text: &str| client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret));
+        let proof = proof.into_bytes();
+        let leaks = |text: &str| {
+            leaks_into(&proof, text) || client_auth.leaks_into(client_id, text) || hidden.iter().any(|secret| repeats(text, secret))
+        };
         match endpoint::refusal(&reply, context, application, leaks) {
             Some(refusal) => Err(refusal),
             None => Ok(reply),

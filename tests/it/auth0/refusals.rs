@@ -1,10 +1,48 @@
+use hallpass::auth0::{Factor, Recipient};
+use hallpass::client_auth::PrivateKey;
 use hallpass::testing::{Endpoint, Fault, TestProvider};
-use hallpass::{Application, Error, Secret};
+use hallpass::{Application, ClientAuth, Error, Secret};
 use serde_json::{Value, json};
 
 use super::{JANE, public};
+use crate::scripted_api::{ScriptedApi, answer};
+use crate::two_halves::all_of;
 
 type Question = fn(&Error) -> bool;
+
+/// I1: what would be good for another minute.
+#[tokio::test]
+async fn a_call_that_repeats_an_assertion_is_not_quoted() {
+    let echo = ScriptedApi::start(|seen| {
+        let own = format!("http://{}/", seen.header("host").unwrap());
+        if seen.method == "GET" {
+            let endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri", "mfa_challenge_endpoint"]
+                .map(|name| (name, format!("{own}{name}")));
+            let mut metadata = json!({ "issuer": own });
+            metadata.as_object_mut().unwrap().extend(endpoints.map(|(name, url)| (name.to_owned(), url.into())));
+            return answer(200, &[], &metadata.to_string());
+        }
+        let sent: Value = serde_json::from_slice(&seen.body).unwrap();
+        let said = format!("what is {}?", sent["client_assertion"].as_str().unwrap());
+        answer(400, &[], &json!({ "error": "invalid_request", "error_description": said }).to_string())
+    });
+    let echo = echo.await;
+    let key = PrivateKey::generate("ES256").unwrap();
+    for auth in [ClientAuth::private_key_jwt(key), ClientAuth::client_secret_jwt("a secret of at least 32 bytes, so it is")] {
+        let auth0 = Application::new(echo.url("/"), "service").client_auth(auth).auth0();
+        let mfa = auth0.mfa_by_token("pending");
+        for error in [
+            mfa.challenge_any().await.unwrap_err(),
+            mfa.enrol(&Factor::otp()).await.unwrap_err(),
+            auth0.send_code(&Recipient::email("jane@acme.com")).await.unwrap_err(),
+        ] {
+            let said = error.server_error().map(|server| (server.code(), server.description()));
+            assert_eq!(said, Some(("invalid_request", None)), "{error:?}");
+            assert!(!all_of(&error).contains("eyJ"), "{}", all_of(&error));
+        }
+    }
+    assert_eq!(echo.seen().iter().filter(|seen| seen.method == "POST").count(), 6);
+}
 
 /// B31
 #[tokio::test]
