@@ -137,7 +137,7 @@ impl Application {
     /// Accepts a login without an ID token although `openid` was asked for.
     ///
     /// Danger: then nothing proves who has logged in, and an injected code goes unnoticed but for PKCE. Leave `openid` out
-    /// of the scope instead.
+    /// of the scope instead. What an organization, `max_age` or an essential `acr` demands has to be proved all the same.
     #[must_use]
     pub fn danger_accept_missing_id_token(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_missing_id_token = true;

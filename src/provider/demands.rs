@@ -26,6 +26,11 @@ struct AcrClaim<'a> {
 }
 
 impl Demands {
+    pub(crate) fn are_none(&self) -> bool {
+        let Self { max_age, organization, acr } = self;
+        max_age.is_none() && organization.is_none() && acr.is_none()
+    }
+
     /// Whether a login with these proves all that `self` wants.
     pub(crate) fn are_covered_by(&self, login: &Self) -> bool {
         let is_as_fresh = self.max_age.is_none_or(|own| login.max_age.is_some_and(|age| age <= own));

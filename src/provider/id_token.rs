@@ -11,7 +11,7 @@ use crate::jose::{CompactJws, base64url_onto};
 use crate::json::{self, Text};
 use crate::provider::jwt::{Audience, NumericDate, Parties, Purpose};
 use crate::provider::keys::Keys;
-use crate::provider::{Claims, Demands};
+use crate::provider::{Claims, Demands, IssuerAlias};
 use crate::secret::Secret;
 
 /// A verified ID token: who has logged in, as the provider signed it.
@@ -40,6 +40,16 @@ pub(crate) enum Flow<'a> {
     Login { nonce: Option<&'a str>, code: Option<&'a str>, demands: &'a Demands },
     /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
     Refresh { previous: Option<&'a IdToken> },
+}
+
+impl Flow<'_> {
+    /// Of the ID token, beside who it is about.
+    pub(crate) fn demands_nothing(&self) -> bool {
+        match self {
+            Self::Login { demands, .. } => demands.are_none(),
+            Self::Refresh { .. } => true,
+        }
+    }
 }
 
 /// The claims that are checked; times are seconds since 1970.
@@ -107,6 +117,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
         Flow::Refresh { previous } => {
             if let Some(previous) = previous {
                 check_same_person(&claims, previous)?;
+                check_same_tenant(&claims, previous, parties)?;
             }
         }
     }
@@ -155,6 +166,16 @@ fn check_same_person(claims: &Checked<'_>, previous: &IdToken) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// "its iss Claim Value MUST be the same as in the ID Token issued when the original authentication occurred": where one name
+/// stands for many issuers. Of a single one, each of its names will do.
+fn check_same_tenant(claims: &Checked<'_>, previous: &IdToken, parties: &Parties<'_>) -> Result<()> {
+    let is_of_many = parties.issuer_alias.is_some_and(IssuerAlias::names_tenants);
+    if is_of_many && previous.claims.get::<String>("iss").is_none_or(|first| first != *claims.iss) {
+        return Err(refused("iss is not the tenant of the login before; log in again"));
+    }
+    Ok(())
 }
 
 /// OpenID Connect Core 1.0, section 3.1.3.6: "the left-most half of the hash of the octets of the ASCII representation".

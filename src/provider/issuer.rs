@@ -90,6 +90,10 @@ impl IssuerAlias {
         self.tenant_in(named).is_some() || *self.0 == *named
     }
 
+    pub(crate) fn names_tenants(&self) -> bool {
+        self.0.contains("{tenantid}")
+    }
+
     fn tenant_in<'a>(&self, named: &'a str) -> Option<&'a str> {
         let (before, after) = self.0.split_once("{tenantid}")?;
         let tenant = named.strip_prefix(before)?.strip_suffix(after)?;

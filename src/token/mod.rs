@@ -71,7 +71,8 @@ pub(crate) async fn accept(
 ) -> Result<Credentials> {
     let id_token = match response.id_token() {
         Some(text) => Some(verify_id_token(application, metadata, text, response.access_token.expose(), asked.flow).await?),
-        None if !holds_scope(asked.scope, "openid") || application.accepts_missing_id_token() => None,
+        None if !holds_scope(asked.scope, "openid") => None,
+        None if application.accepts_missing_id_token() && asked.flow.demands_nothing() => None,
         None => {
             return Err(Error::new(
                 ErrorKind::IdToken,

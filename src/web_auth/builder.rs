@@ -138,7 +138,8 @@ impl WebAuth {
         self.parameter("connection_scope", scope)
     }
 
-    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
+    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too, so that
+    /// the scope has to hold `openid`.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
         self.parameters_mut().demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));
@@ -182,7 +183,8 @@ impl WebAuth {
         self.parameter("screen_hint", hint)
     }
 
-    /// How long ago the person may have proved who they are; the ID token has to say when that was.
+    /// How long ago the person may have proved who they are; the ID token has to say when that was, so that the scope has to
+    /// hold `openid`.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.parameters_mut().demands.max_age = Some(age);

@@ -23,7 +23,7 @@ pub(crate) struct Delivery {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Way {
-    /// By the browser, unless the provider's metadata requires the other.
+    /// By the browser, unless the provider's metadata or FAPI 2.0 requires the other.
     #[default]
     Browser,
     /// Beforehand.
@@ -50,7 +50,7 @@ impl Delivery {
             None => None,
         };
         let signed = signed.as_ref().map(|signed| signed.as_str());
-        if self.way == Way::Pushed || metadata.requires_pushed_requests {
+        if self.way == Way::Pushed || metadata.requires_pushed_requests || application.is_fapi2() {
             let mut form = Form::default();
             write(request, signed, &mut form);
             let hidden: [&str; 2] = [&request.secrets.state(), &request.secrets.nonce()];

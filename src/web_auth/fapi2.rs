@@ -1,12 +1,9 @@
-use std::sync::Arc;
-
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::origin;
 use crate::provider::Metadata;
 use crate::web_auth::builder::WebAuth;
-use crate::web_auth::delivery::Way;
 
 impl WebAuth {
     /// The FAPI 2.0 Security Profile, as banks and health services demand it. It turns on [`pushed`](Self::pushed) requests, demands
@@ -39,7 +36,6 @@ impl WebAuth {
     #[must_use]
     pub fn fapi2(mut self) -> Self {
         self.application = self.application.with_fapi2();
-        Arc::make_mut(&mut self.delivery).way = Way::Pushed;
         self
     }
 

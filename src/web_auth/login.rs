@@ -93,14 +93,16 @@ impl WebAuth {
         Span::login(self.application.client_id()).watch(second_half).await
     }
 
-    /// Who finishes a login relies on what this asks for; the ID token is checked for what the login has asked for.
+    /// Who finishes a login relies on what this asks for; the answer is checked for what the login has asked for.
     fn asks_no_more_than(&self, login: &PendingLogin) -> Result<()> {
         let is_signed_alike = login.response_mode.is_signed() || !self.parameters.response_mode.is_signed();
-        if is_signed_alike && self.parameters.demands.are_covered_by(&login.demands) {
+        let is_bound_alike = login.secrets.dpop_key.is_some() || self.application.dpop_key().is_some() || !self.dpop_per_login;
+        let proves_who_it_is = login.asks_for_identity() || !self.parameters.ask_for_identity();
+        if is_signed_alike && is_bound_alike && proves_who_it_is && self.parameters.demands.are_covered_by(&login.demands) {
             return Ok(());
         }
         Err(Error::configuration(
-            "this login was begun without the organization, max_age, essential acr or signed response that is asked for here; finish it with the WebAuth that began it",
+            "this login was begun without the openid, organization, max_age, essential acr, key or signed response that is asked for here; finish it with the WebAuth that began it",
         ))
     }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -7,7 +8,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::provider::Demands;
 use crate::requested_api::RequestedApi;
-use crate::token::are_authorization_details;
+use crate::token::{are_authorization_details, holds_scope};
 use crate::web_auth::response_mode::ResponseMode;
 
 /// What a login asks the provider for, beside what protects it.
@@ -55,7 +56,29 @@ impl Parameters {
     /// # Errors
     /// `Configuration` when one of them cannot work.
     pub(crate) fn checked(&self) -> Result<&Self> {
-        self.refusal.as_ref().map_or(Ok(self), |refusal| Err(refusal.clone()))
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        // The URL goes through the person's hands: only the ID token can say what became of these.
+        if !self.ask_for_identity() && !self.demands.are_none() {
+            return Err(Error::configuration(
+                "organization, max_age and an essential acr are proved by the ID token, which is not asked for; add openid to the scope",
+            ));
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn ask_for_identity(&self) -> bool {
+        holds_scope(&self.scope, "openid")
+    }
+
+    /// At most the other one's age. Without an ID token it is a wish, and whoever asked for it sees to it.
+    pub(crate) fn limit_age(&mut self, age: Duration) {
+        if self.ask_for_identity() {
+            self.demands.max_age = Some(self.demands.max_age.map_or(age, |own| own.min(age)));
+        } else {
+            self.replace("max_age", age.as_secs().to_string(), Kind::Json);
+        }
     }
 
     pub(crate) fn others(&self) -> &[Parameter] {

@@ -45,7 +45,9 @@ impl WebAuth {
             }
             parameters.scope = all.into();
         }
-        parameters.demands.max_age = [parameters.demands.max_age, wanted.max_age()].into_iter().flatten().min();
+        if let Some(age) = wanted.max_age() {
+            parameters.limit_age(age);
+        }
         Ok(auth)
     }
 }

@@ -67,6 +67,24 @@ async fn a_tenants_id_token_has_to_be_of_the_tenant_that_it_names() {
     }
 }
 
+/// C18, C36
+#[tokio::test]
+async fn a_session_stays_with_its_tenant() {
+    const OTHER: &str = "2188040d-6c67-4c5b-b112-36a304b66dad";
+    let mut tenants = Tenants::start().await;
+    let name = |tenant: &str| format!("{}{tenant}/v2.0", tenants.provider.issuer());
+    tenants.auth = tenants.auth.clone().scope("openid offline_access");
+    let mut login = tenants.log_in(&name(TENANT), |token, issuer| _ = token.set("iss", issuer).set("tid", TENANT)).await.unwrap();
+    for tenant in [TENANT, OTHER] {
+        let issuer = name(tenant);
+        tenants.provider.next_id_token(move |token| _ = token.set("iss", issuer.as_str()).set("tid", tenant).set("again", tenant));
+        login = tenants.auth.application().renew_credentials(&login).await.unwrap();
+        let user = login.user().unwrap();
+        assert_eq!(user.get::<String>("tid").as_deref(), Some(TENANT));
+        assert_eq!(user.get::<String>("again").as_deref(), Some(TENANT), "{tenant}");
+    }
+}
+
 /// C18 — token: 0
 #[tokio::test]
 async fn a_callback_of_another_issuer_than_a_tenant_is_refused() {

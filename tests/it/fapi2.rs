@@ -104,5 +104,18 @@ async fn a_login_that_is_finished_by_the_profile_is_held_to_it() {
     let login = loose.begin().await.unwrap();
     let callback = TestBrowser::new().visit(login.url()).await.unwrap();
     assert_eq!(loose.clone().fapi2().finish(login, &callback).await.unwrap_err().kind(), ErrorKind::Configuration);
+    let login = loose.begin().await.unwrap();
+    let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+    assert_eq!(strict.finish(login, &callback).await.unwrap_err().kind(), ErrorKind::Configuration, "without a key of its own");
     assert_eq!(provider.count(Endpoint::Token), 0);
+}
+
+#[tokio::test]
+async fn whoever_logs_in_for_an_application_of_the_profile_pushes_the_request() {
+    let key = PrivateKey::generate("ES256").unwrap();
+    let provider = provider(&key, "ES256").await;
+    let application = web_auth(&provider, ClientAuth::private_key_jwt(key)).fapi2().application().clone();
+    let login = application.web_auth().dpop_per_login().redirect_uri(REDIRECT_URI).begin().await.unwrap();
+    let names: Vec<_> = login.url().query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["client_id", "request_uri"]);
 }

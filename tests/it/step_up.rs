@@ -40,6 +40,20 @@ async fn a_scope_that_an_api_misses_is_asked_for_in_another_login() {
     assert_eq!(provider.count(Endpoint::Authorize), 2);
 }
 
+/// F14: there is no ID token to check the age by; the API sees to it.
+#[tokio::test]
+async fn a_fresher_login_is_asked_for_without_an_id_token_too() {
+    let (provider, api, auth) = started().await;
+    let auth = auth.scope("read:messages");
+    let credentials = auth.start().await.unwrap();
+    let challenge = "Bearer error=\"insufficient_user_authentication\", max_age=\"5\"";
+    api.next(Fault::status(401).header("www-authenticate", challenge));
+    let error = call(&api, &credentials, "transfer").await.unwrap_err();
+    let credentials = auth.step_up(&error).unwrap().start().await.unwrap();
+    assert!(credentials.id_token().is_none());
+    assert_eq!(provider.requests(Endpoint::Authorize).pop().unwrap().parameter("max_age").as_deref(), Some("5"));
+}
+
 /// F14 — authorize: 2, the second with the API's acr_values and max_age
 #[tokio::test]
 async fn a_stronger_and_fresher_login_is_asked_for_and_its_age_is_checked() {
