@@ -145,7 +145,9 @@ impl Reply {
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST_WAIT));
         }
-        let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
+        // What the parser takes may hold comments in comments.
+        let date = Some(value).filter(|date| date.len() <= LONGEST_DATE)?;
+        let date = OffsetDateTime::parse(date, &Rfc2822).ok()?;
         Some(Timestamp::from_unix_seconds(date.unix_timestamp()).since(now).min(LONGEST_WAIT))
     }
 
@@ -216,6 +218,8 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const BODY_CAP: usize = 1024 * 1024;
+/// In bytes; RFC 9110, section 5.6.7, has none longer than 33.
+const LONGEST_DATE: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
