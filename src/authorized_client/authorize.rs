@@ -129,7 +129,7 @@ impl<'a, C: Carrier> Call<'a, C> {
             ));
         }
         let answer = self.exchange(request, &token).await?;
-        if !is_token_refused(&answer)? || self.is_retried {
+        if !is_token_refused(&answer)? || self.is_retried || !self.may_repeat(&answer) {
             return Ok(answer);
         }
         let Some(token) = self.authorizer.another_token(token, self.deadline).await? else { return Ok(answer) };
@@ -147,7 +147,7 @@ impl<'a, C: Carrier> Call<'a, C> {
         let mut proofs = token.proofs();
         let answer = self.send(request, token, &proofs).await?;
         let asks_for_nonce = || answer.status() == StatusCode::UNAUTHORIZED && Challenge::asks_for_nonce(answer.headers());
-        if !proofs.must_repeat(answer.url(), answer.headers(), asks_for_nonce) {
+        if !proofs.must_repeat(answer.url(), answer.headers(), asks_for_nonce) || !self.may_repeat(&answer) {
             return Ok(answer);
         }
         let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
@@ -178,6 +178,11 @@ impl<'a, C: Carrier> Call<'a, C> {
 
     fn asked<'b>(&'b self, answer: &'b C::Answer) -> &'b Url {
         self.asked.as_ref().unwrap_or_else(|| answer.url())
+    }
+
+    /// Where the carrier has gone on by itself, what was asked has been done, and the refusal is of another request.
+    fn may_repeat(&self, answer: &C::Answer) -> bool {
+        self.asked(answer) == answer.url() || self.repeat.method.is_safe()
     }
 
     fn redirected(&mut self, answer: &C::Answer) -> Option<Request> {

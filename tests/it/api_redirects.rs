@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hallpass::dpop::DpopKey;
 use hallpass::{AccessToken, AuthorizedClient, ErrorKind, Result, TokenSource};
 use reqwest::header::HeaderName;
 use reqwest::redirect::Policy;
@@ -66,6 +67,34 @@ async fn where_a_wrapped_client_went_by_itself_it_is_led_no_further() {
     assert_eq!((response.status().as_u16(), response.url().path()), (307, "/two"));
     let seen: Vec<_> = api.seen().iter().map(|seen| (seen.method.clone(), seen.target.clone())).collect();
     assert_eq!(seen, [("POST", "/one"), ("GET", "/two")].map(|(method, target)| (method.to_owned(), target.to_owned())));
+}
+
+/// F11 — POST: 1: what was asked for first has been done, and what refused the token is another request.
+#[tokio::test]
+async fn where_a_wrapped_client_went_by_itself_nothing_is_done_twice() {
+    let nonce = "DPoP error=\"use_dpop_nonce\"";
+    for challenge in ["WWW-Authenticate: Bearer".to_owned(), format!("WWW-Authenticate: {nonce}")] {
+        let api = ScriptedApi::start(move |seen| match seen.target.as_str() {
+            "/orders" => answer(303, &["Location: /orders/1"], ""),
+            _ => answer(401, &[&challenge, "DPoP-Nonce: n-1"], ""),
+        })
+        .await;
+        let bound = AccessToken::dpop("token", DpopKey::generate().unwrap()).unwrap();
+        let source = CountedSource::default();
+        let clients = [AuthorizedClient::wrap(follower(), source.clone()), AuthorizedClient::wrap(follower(), bound)];
+        for client in clients {
+            let before = api.seen().len();
+            let response = client.post(api.url("/orders")).body("an order").send().await.unwrap();
+            assert_eq!((response.status().as_u16(), response.url().path()), (401, "/orders/1"));
+            let seen: Vec<_> = api.seen()[before..].iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect();
+            assert_eq!(seen, ["POST /orders", "GET /orders/1"]);
+        }
+        assert_eq!(source.renewals(), 0, "another token would have served nothing");
+    }
+}
+
+fn follower() -> Client {
+    Client::builder().no_proxy().build().unwrap()
 }
 
 /// F1
