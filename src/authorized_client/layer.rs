@@ -98,6 +98,10 @@ where
                 return Err(Error::configuration("a tower layer has to know where its token may go; set base_url or allow_origin"));
             }
             let (parts, body) = request.into_parts();
+            if parts.uri.scheme().is_none() && parts.uri.authority().is_some() {
+                // As a relative URL it would be a path of the base URL, and it leads to a host of its own.
+                return Err(Error::forbidden("no token goes to a host that is named without a scheme; give the whole URL"));
+            }
             let copy = copy_of(&body);
             let mut head = Request::new(parts.method, authorizer.origins.resolve(&parts.uri.to_string())?);
             *head.headers_mut() = parts.headers;

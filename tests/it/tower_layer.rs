@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -87,6 +88,15 @@ async fn a_layer_puts_tokens_only_on_requests_to_named_origins() {
     assert_eq!(elsewhere.kind(), ErrorKind::Forbidden);
     let unnamed = AuthorizedClient::new(source.clone()).unwrap().layer(hyper()).oneshot(post(api.url("/"), "")).await.unwrap_err();
     assert_eq!(unnamed.kind(), ErrorKind::Configuration);
+    // What names no scheme is relative; what names a host all the same would be checked as one thing and sent as another.
+    let inside = service_fn(|_: Request<Full<Bytes>>| ready(Err::<Response<Full<Bytes>>, _>(fmt::Error)));
+    for target in ["203.0.113.5:443", "evil.example", "[::1]:1"] {
+        for method in [Method::CONNECT, Method::GET] {
+            let request = Request::builder().method(method).uri(target).body(Full::default()).unwrap();
+            let error = client.layer(inside).oneshot(request).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{target}: {error}");
+        }
+    }
     assert_eq!((api.seen().len(), source.reads()), (0, 0));
 }
 
