@@ -58,7 +58,7 @@ impl Application {
         };
         Self::assemble(
             Arc::new(settings),
-            Arc::new(Transport::new(reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT))),
+            Arc::new(Transport::new(reqwest::Client::builder().pool_idle_timeout(LONGEST_IDLE))),
             Clock::default(),
         )
     }
@@ -86,7 +86,12 @@ impl Application {
     }
 
     /// What the HTTP client to the provider is made of: a proxy, a private CA, timeouts, a client certificate. It is built
-    /// at the first request, with redirects off. http on loopback goes out directly, never through a proxy.
+    /// at the first request, with redirects off. http on loopback goes out directly, never through a proxy. Connecting may take
+    /// 10 seconds unless the builder says otherwise.
+    ///
+    /// A request that was sent and not answered may have spent the refresh token that was in it, so that a login is needed. Let a
+    /// timeout of the builder's for a whole request be longer than that for connecting, its `pool_idle_timeout` a few seconds,
+    /// as it is without a builder, and leave out a retry policy that sends again what may have arrived.
     #[must_use]
     pub fn http_client(self, builder: reqwest::ClientBuilder) -> Self {
         Self::assemble(self.settings, Arc::new(Transport::new(builder)), self.clock)
@@ -277,5 +282,5 @@ impl fmt::Debug for Application {
     }
 }
 
-/// Shorter than a request's deadline, so that a host that is not there is told from an answer that is lost.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A machine that slept, and a server that gave up waiting, leave connections that lead nowhere: what is sent there may be spent.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);

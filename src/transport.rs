@@ -35,6 +35,7 @@ impl Transport {
     /// Made into a client at the first request, once for all clones, with redirects off: a client that follows them
     /// would hand a refresh token to whoever a 307 names.
     pub(crate) fn new(builder: reqwest::ClientBuilder) -> Self {
+        let builder = if limits_connecting(&builder) { builder } else { builder.connect_timeout(CONNECT_TIMEOUT) };
         Self { builder: Mutex::new(Some(builder)), client: OnceLock::new() }
     }
 
@@ -93,6 +94,11 @@ impl Transport {
         });
         made.clone()
     }
+}
+
+/// reqwest tells this only in its Debug output.
+fn limits_connecting(builder: &reqwest::ClientBuilder) -> bool {
+    format!("{builder:?}").contains("connect_timeout: ")
 }
 
 /// Without the client: its default headers may hold secrets.
@@ -218,6 +224,8 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const BODY_CAP: usize = 1024 * 1024;
+/// Shorter than a request's deadline, so that a host that is not there is told from an answer that is lost.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// In bytes; RFC 9110, section 5.6.7, has none longer than 33.
 const LONGEST_DATE: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,6 +1,7 @@
 //! An API whose every byte a test decides: HTTP/1.1 on loopback, an answer computed from each request.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -29,6 +30,7 @@ impl Seen {
 pub(crate) struct ScriptedApi {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl ScriptedApi {
@@ -36,13 +38,15 @@ impl ScriptedApi {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (answer, kept) = (Arc::new(answer), Arc::clone(&seen));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (answer, kept, taken) = (Arc::new(answer), Arc::clone(&seen), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                taken.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&kept)));
             }
         });
-        Self { address, seen }
+        Self { address, seen, connections }
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -56,6 +60,10 @@ impl ScriptedApi {
     /// The same server under another name, which is another origin.
     pub(crate) fn localhost_url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.address.port())
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

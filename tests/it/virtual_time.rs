@@ -25,6 +25,7 @@ struct State {
     moments: Vec<Instant>,
     paused: bool,
     unreachable: bool,
+    hangs: bool,
 }
 
 impl VirtualTime {
@@ -64,6 +65,11 @@ impl VirtualTime {
         self.lookups.0.lock().unwrap().unreachable = unreachable;
     }
 
+    /// Until the next request to the token endpoint waits for the name of its host, or does no more.
+    pub(crate) fn let_lookups_hang(&self, hangs: bool) {
+        self.lookups.0.lock().unwrap().hangs = hangs;
+    }
+
     /// How long after the one before each request to the token endpoint was made; the first one, after the start.
     pub(crate) fn pauses(&self) -> Vec<Duration> {
         self.lookups.0.lock().unwrap().moments.windows(2).map(|pair| pair[1] - pair[0]).collect()
@@ -82,6 +88,9 @@ impl Lookups {
 impl Resolve for Lookups {
     fn resolve(&self, _: Name) -> Resolving {
         self.0.lock().unwrap().moments.push(Instant::now());
+        if self.0.lock().unwrap().hangs {
+            return Box::pin(std::future::pending());
+        }
         self.resume();
         let unreachable = self.0.lock().unwrap().unreachable;
         Box::pin(async move {

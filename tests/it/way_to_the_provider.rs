@@ -6,11 +6,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use hallpass::ErrorKind;
 use hallpass::testing::{Endpoint, Fault, TestProvider};
+use hallpass::{Application, ErrorKind, Secret};
 
 use crate::altered_login::{application, login, told, web_auth};
+use crate::scripted_api::{ScriptedApi, answer};
+use crate::virtual_time::VirtualTime;
 
 /// D24 — elsewhere: 0
 #[tokio::test]
@@ -36,6 +39,41 @@ async fn a_callers_client_that_would_follow_redirects_follows_none_to_or_from_th
             assert!(matches!(error.kind(), ErrorKind::Discovery | ErrorKind::InvalidResponse), "{endpoint:?}: {error:?}");
             assert_eq!(elsewhere.count(endpoint), 0, "{endpoint:?}");
         }
+    }
+}
+
+/// G13 — token: 1: a host that is not there is told from an answer that is lost, whatever HTTP client a program brings.
+#[tokio::test]
+async fn a_connection_that_was_never_made_spends_no_refresh_token() {
+    let time = VirtualTime::start(TestProvider::start().await).await;
+    let application = time.application();
+    let credentials = login(&web_auth(&application).scope("openid offline_access")).await.unwrap();
+    let asked = time.provider.count(Endpoint::Token);
+    time.let_lookups_hang(true);
+    let error = time.without_waiting(application.renew_credentials(&credentials)).await.unwrap_err();
+    assert!(error.is_connect() && error.is_transient() && error.kind() != ErrorKind::Ambiguous, "{error:?}");
+    time.let_lookups_hang(false);
+    application.renew_credentials(&credentials).await.unwrap();
+    assert_eq!(time.provider.count(Endpoint::Token), asked + 1);
+}
+
+/// G15: what a machine that slept left open leads nowhere, and a refresh token that was sent there might be spent.
+#[tokio::test]
+async fn a_connection_that_was_idle_for_long_is_not_used_again() {
+    let tokens = r#"{"access_token":"a","token_type":"Bearer","expires_in":3600}"#;
+    let provider = ScriptedApi::start(move |seen| {
+        let own = format!("http://{}/", seen.header("host").unwrap());
+        let metadata = format!(
+            r#"{{"issuer":"{own}","authorization_endpoint":"{own}authorize","token_endpoint":"{own}token","jwks_uri":"{own}jwks"}}"#
+        );
+        answer(200, &[], if seen.method == "GET" { &metadata } else { tokens })
+    })
+    .await;
+    let application = Application::new(provider.url("/"), "program");
+    for (pause, connections) in [(0, 1), (0, 1), (6, 2)] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        application.renew(&Secret::new("refresh")).await.unwrap();
+        assert_eq!(provider.connections(), connections, "after {pause} s");
     }
 }
 
