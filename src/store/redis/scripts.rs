@@ -78,7 +78,7 @@ if stored[1] ~= ARGV[1] then return 1 end
 if ARGV[2] == 'unknown' then
   redis.call('HSET', KEYS[2], 'until', 0)
 elseif stored[2] == '1' then
-  redis.call('HSET', KEYS[2], 'until', 0, 'replayed', 0)
+  redis.call('HSET', KEYS[2], 'until', 0, 'replayed', 0, 'holder', '')
 else
   redis.call('HDEL', KEYS[2], 'token', 'holder', 'began', 'until', 'replayed')
 end

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hallpass::Result;
-use hallpass::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordKey, Redis};
+use hallpass::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordKey, Redis, SealingKey};
 use hallpass_peers::Severed;
 
-use super::Fleet;
+use super::{Fleet, LEASE, SEALING_KEY};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -162,6 +162,26 @@ async fn a_replay_that_was_not_taken_leaves_what_was_unresolved_before_it() {
     let (_, wait, replayed) = unresolved(scene.announce(&lock, &scene.first).await);
     assert!(wait.is_zero() && !replayed, "the first is as lost as it was");
     assert_eq!(scene.announce(&lock, &scene.replay).await, Announced::Alone);
+}
+
+/// G13: word that is sent twice, since the answer to it was lost, says no more than once.
+#[tokio::test]
+async fn a_replay_that_was_not_taken_is_said_twice_and_means_the_same() {
+    let mut scene = Scene::start().await;
+    let severed = Severed::before(&scene.fleet.redis.url()).await;
+    scene.store = Redis::new(severed.url(), SealingKey::from_bytes([SEALING_KEY; 32])).lease(LEASE);
+    let lock = scene.lock().await;
+    assert_eq!(scene.announce(&lock, &scene.first).await, Announced::Alone);
+    scene.release(lock, Some(Outcome::Unknown)).await;
+    let lock = scene.lock().await;
+    assert_eq!(scene.announce(&lock, &scene.replay).await, Announced::Alone);
+    severed.loses_the_next_answer();
+    scene.release(lock, Some(Outcome::NotTaken)).await;
+
+    let lock = scene.lock().await;
+    assert_eq!(severed.lost(), 1);
+    let (_, wait, replayed) = unresolved(scene.announce(&lock, &scene.first).await);
+    assert!(wait.is_zero() && !replayed, "the first is as lost as it was");
 }
 
 /// G13, G21
