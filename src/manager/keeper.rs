@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
 use crate::manager::program::Program;
-use crate::manager::renewal::Renewal;
+use crate::manager::renewal::{LOCK_WAIT, Renewal};
 use crate::manager::session::{Errand, Purpose};
 use crate::manager::settings::Settings;
 use crate::provider::Claims;
@@ -125,7 +125,7 @@ impl CredentialsManager {
     /// renewal can end in: `Server`, `Discovery`, `Network`, `TimedOut`, `InvalidResponse`.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: the renewal goes on, and is stored.
+    /// Dropping the future loses nothing: the renewal goes on, and is stored, as long as the runtime lives.
     pub async fn credentials(&self) -> Result<Credentials> {
         self.obtain(Wanted::default(), Purpose::Valid).await
     }
@@ -262,17 +262,20 @@ impl CredentialsManager {
     /// # Errors
     /// `Store`.
     pub async fn clear(&self) -> Result<()> {
+        // Also when nobody waits for the rest; and what was read meanwhile.
+        self.kept.session.forget();
         let removed = self.kept.store().remove(&self.kept.session.key).await;
         self.kept.session.forget();
         removed
     }
 
-    /// Makes the provider forget the refresh token, then forgets the credentials. When the provider cannot be reached, they
-    /// are kept, so that it can be tried again.
+    /// Makes the provider forget the refresh token, then forgets the credentials. A renewal that is under way, in whatever
+    /// process, is waited for. When the provider cannot be reached, they are kept, so that it can be tried again.
     ///
     /// # Errors
     /// `Store`; `Discovery`, `Server`, `Network`, `TimedOut`.
     pub async fn revoke(&self) -> Result<()> {
+        let _nobody_renews = self.kept.store().lock(&self.kept.session.key, LOCK_WAIT).await?;
         if let Some(refresh_token) = self.kept.look().await?.as_ref().and_then(Content::refresh_token) {
             self.kept.application().revoke(refresh_token).await?;
         }

@@ -20,6 +20,7 @@ struct Odd {
     saves: VecDeque<Oddity>,
     loads: VecDeque<Oddity>,
     locks: VecDeque<Oddity>,
+    removals: VecDeque<Oddity>,
     /// How often a lock was asked for.
     asked_to_lock: usize,
     /// What stood there when the lock was taken, where the lock brings that along.
@@ -97,6 +98,13 @@ impl OddStore {
         held
     }
 
+    /// The answer to the next removal waits, though it is done.
+    pub(super) fn hold_removal(&self) -> Held {
+        let held = Held::new();
+        self.odd.lock().unwrap().removals.push_back(Oddity::IsHeld(held.clone()));
+        held
+    }
+
     /// From now on a lock brings along what stood there when it was taken, as a lease of Redis does.
     pub(super) fn bring_along(&self) {
         self.odd.lock().unwrap().brings_along = true;
@@ -147,7 +155,9 @@ impl CredentialsStore for OddStore {
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<()> {
-        self.inner.remove(&self.key(key)).await
+        let oddity = self.odd.lock().unwrap().removals.pop_front();
+        let key = self.key(key);
+        oddly(oddity, self.inner.remove(&key)).await
     }
 
     async fn lock(&self, key: &RecordKey, wait: Duration) -> Result<Lock> {

@@ -1,11 +1,13 @@
 //! What a manager is asked beside tokens: to log in if needed, what it has, to forget it, to show itself.
 
+use std::time::Duration;
+
 use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault, TestBrowser};
 use hallpass::web_auth::Logout;
 use hallpass::{CredentialsManager, ErrorKind, TokenSource as _};
 
-use super::odd_store::OddStore;
+use super::odd_store::{OddStore, Oddity};
 use super::{HOUR, Kept, logged_in, logged_in_to, seconds, user_of, web_auth};
 
 /// The same session, for a login that asks for something else.
@@ -172,6 +174,46 @@ async fn a_logout_elsewhere_is_noticed_when_the_token_ends() {
     assert!(sibling.credentials().await.unwrap_err().is_login_required());
     assert!(sibling.cached().is_none() && !kept.session.is_logged_in().await.unwrap());
     assert_eq!(kept.asked(), before);
+}
+
+/// H10: whoever logs out and goes has logged out.
+#[tokio::test]
+async fn credentials_are_forgotten_although_nobody_waits_for_their_removal() {
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    kept.store.next_save(Oddity::Fails);
+    let other = kept.log_in("joe").await;
+    assert_eq!(kept.session.save(&other).await.unwrap_err().kind(), ErrorKind::Store);
+    let held = kept.store.hold_removal();
+    tokio::select! {
+        _ = kept.session.clear() => panic!("the removal waits"),
+        () = held.reached() => {}
+    }
+    assert!(kept.session.cached().is_none());
+    assert!(kept.session.credentials().await.unwrap_err().is_login_required(), "nor is it written again");
+    assert!(kept.store.record(&kept.key()).await.is_none());
+}
+
+/// H10: what a renewal brings meanwhile is what has to be revoked.
+#[tokio::test]
+async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
+    let kept = logged_in().await;
+    kept.clock.advance(HOUR);
+    let gate = kept.provider.hold(Endpoint::Token);
+    let renewing = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    let sibling = kept.sibling();
+    let (revoked, renewed) = tokio::join!(sibling.revoke(), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        gate.release();
+        renewing.await.unwrap().unwrap()
+    });
+    revoked.unwrap();
+    let sent = kept.provider.requests(Endpoint::Revoke).pop().unwrap();
+    assert_eq!(sent.field("token").as_deref(), Some(renewed.refresh_token().unwrap().expose()));
+    assert!(!kept.sibling().is_logged_in().await.unwrap());
 }
 
 /// H10 — revoke: 1 for each
