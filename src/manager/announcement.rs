@@ -69,4 +69,4 @@ impl Renewal {
 /// One replica polls at a time: it holds the lock.
 const POLL: Duration = Duration::from_millis(100);
 /// Well within the time for which others wait.
-const HOLDS_FOR: Duration = Duration::from_secs(10);
+pub(crate) const HOLDS_FOR: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manager::announcement::Permission;
+use crate::manager::announcement::{HOLDS_FOR, Permission};
 use crate::manager::content::{Content, Wanted};
 use crate::manager::kept::Kept;
 use crate::manager::session::{Purpose, Unsaved};
@@ -41,6 +41,7 @@ impl Renewal {
             }
         } else if let Some(known) = known
             && error.is_login_required()
+            && (self.wanted == Wanted::default() || ends_the_login(&error, &known.content))
             && self.kept.session.lose(known.content.generation)
         {
             self.kept.settings().tell_lost(&error);
@@ -133,8 +134,11 @@ impl Renewal {
         let verified = match at_once {
             Some(verified) => verified,
             None => {
+                let saved = self.kept.now();
                 let verified = verifying.await;
-                self.keep_id_token(&newer, &verified).await;
+                if self.kept.now().since(saved) < HOLDS_FOR {
+                    self.keep_id_token(&newer, &verified).await;
+                }
                 verified
             }
         };
@@ -247,6 +251,11 @@ impl Renewal {
             _ => Ok(credentials),
         }
     }
+}
+
+/// What the provider refuses for another API ends no login; that the refresh token is spent does.
+fn ends_the_login(error: &Error, content: &Content) -> bool {
+    error.server_error().is_none() && content.refresh_token().is_some()
 }
 
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::store::Memory;
+use hallpass::store::{CredentialsStore as _, Memory};
 use hallpass::testing::{Endpoint, Fault};
 use hallpass::{CredentialsManager, ErrorKind, TokenSource as _};
 use tokio::time::timeout;
@@ -299,6 +299,32 @@ async fn an_id_token_whose_key_comes_late_is_kept_all_the_same() {
         assert_eq!(id_token(&session.credentials().await.unwrap()), new);
     }
     assert_eq!(kept.asked(), before + 1);
+}
+
+/// G21: by then another process may hold the lock, and be about to renew what would be replaced.
+#[tokio::test]
+async fn an_id_token_whose_key_comes_too_late_replaces_nothing_in_the_store() {
+    let kept = logged_in().await;
+    kept.clock.advance(HOUR);
+    kept.provider.rotate_keys();
+    let gate = kept.provider.hold(Endpoint::Jwks);
+    let renewing = tokio::spawn({
+        let session = kept.session.clone();
+        async move { session.credentials().await }
+    });
+    gate.reached(1).await;
+    let stored = timeout(seconds(10), async {
+        while !kept.sibling().has_valid(HOUR / 2).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        kept.store.load(&kept.key()).await.unwrap().unwrap().generation()
+    });
+    let stored = stored.await.unwrap();
+    kept.clock.advance(seconds(11));
+    gate.release();
+    let renewed = renewing.await.unwrap().unwrap();
+    assert!(renewed.id_token_refusal().is_none());
+    assert_eq!(kept.store.load(&kept.key()).await.unwrap().unwrap().generation(), stored);
 }
 
 /// G12 — token: 1

@@ -66,6 +66,22 @@ async fn a_program_is_told_once() {
     assert_eq!(told.counts(), (1, 2), "nobody has lost what nobody had");
 }
 
+/// A person who has to consent to another API has lost nothing.
+#[tokio::test]
+async fn what_is_refused_for_another_api_ends_no_session() {
+    let kept = logged_in().await;
+    let (told, session) = Told::of(&kept.session);
+    for code in ["consent_required", "interaction_required"] {
+        kept.provider.next(Endpoint::Token, Fault::error(400, code, "not for this API"));
+        let error = session.credentials_for("https://other.acme.com", "read").await.unwrap_err();
+        assert!(error.is_login_required(), "{error:?}");
+    }
+    assert_eq!(told.counts(), (0, 0));
+    let asked = kept.provider.count(Endpoint::Authorize);
+    session.login_if_needed().await.unwrap();
+    assert_eq!(kept.provider.count(Endpoint::Authorize), asked, "no browser was opened");
+}
+
 /// G13: a refresh token that may be spent means a login, which is said when it is clear.
 #[tokio::test]
 async fn a_lost_answer_is_a_loss_once_nothing_more_is_tried() {
