@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::application::Application;
 use crate::clock::Clock;
@@ -190,7 +190,7 @@ impl ApiDiscovery {
         if !origin::is_confidential(&url) || origin::has_user_info(&url) {
             return Err(refused("is neither on https nor on loopback, or holds a user name"));
         }
-        if origin::is_loopback(&url) && !origin::is_loopback(api) {
+        if leads_here(&url) && !origin::is_loopback(api) {
             return Err(refused("is on this machine, though the API is not"));
         }
         Ok(())
@@ -208,6 +208,22 @@ fn api_url(text: &str) -> Result<Url> {
         ));
     }
     Ok(url)
+}
+
+/// However this machine is spelt. A name that resolves to it is not found out.
+fn leads_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => {
+            let mapped = address.to_ipv4_mapped().is_some_and(|address| address.is_loopback() || address.is_unspecified());
+            mapped || address.is_loopback() || address.is_unspecified()
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
+    }
 }
 
 fn without_repetition(scope: &str) -> String {
@@ -240,6 +256,12 @@ mod tests {
             assert_eq!(discovery.may_be(issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
             discovery.may_be(issuer, &here).unwrap();
         }
-        discovery.may_be("https://acme.auth0.com/", &elsewhere).unwrap();
+        for host in ["0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "127.1", "localhost.", "a.localhost"] {
+            let issuer = format!("https://{host}/");
+            assert_eq!(discovery.may_be(&issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
+        }
+        for issuer in ["https://acme.auth0.com/", "https://mylocalhost/", "https://localhost.acme.com/", "https://[2001:db8::1]/"] {
+            discovery.may_be(issuer, &elsewhere).unwrap();
+        }
     }
 }
