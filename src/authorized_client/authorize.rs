@@ -129,11 +129,11 @@ impl<'a, C: Carrier> Call<'a, C> {
             ));
         }
         let answer = self.exchange(request, &token).await?;
-        if !is_token_refused(&answer)? || self.is_retried || !self.may_repeat(&answer) {
+        if !is_token_refused(&answer)? || self.is_retried {
             return Ok(answer);
         }
         let Some(token) = self.authorizer.another_token(token, self.deadline).await? else { return Ok(answer) };
-        let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
+        let Some(request) = self.again(&answer) else { return Ok(answer) };
         self.is_retried = true;
         // Where requests are few on a connection, its place is the one that the next request waits for.
         drop(answer);
@@ -147,10 +147,10 @@ impl<'a, C: Carrier> Call<'a, C> {
         let mut proofs = token.proofs();
         let answer = self.send(request, token, &proofs).await?;
         let asks_for_nonce = || answer.status() == StatusCode::UNAUTHORIZED && Challenge::asks_for_nonce(answer.headers());
-        if !proofs.must_repeat(answer.url(), answer.headers(), asks_for_nonce) || !self.may_repeat(&answer) {
+        if !proofs.must_repeat(answer.url(), answer.headers(), asks_for_nonce) {
             return Ok(answer);
         }
-        let Some(request) = self.repeat.request(self.asked(&answer).clone()) else { return Ok(answer) };
+        let Some(request) = self.again(&answer) else { return Ok(answer) };
         // As after a refused token.
         drop(answer);
         let answer = self.send(request, token, &proofs).await?;
@@ -180,9 +180,12 @@ impl<'a, C: Carrier> Call<'a, C> {
         self.asked.as_ref().unwrap_or_else(|| answer.url())
     }
 
-    /// Where the carrier has gone on by itself, what was asked has been done, and the refusal is of another request.
-    fn may_repeat(&self, answer: &C::Answer) -> bool {
-        self.asked(answer) == answer.url() || self.repeat.method.is_safe()
+    /// The request once more, if there is a way. Where the carrier has gone on by itself, what was asked may have been done, and the
+    /// refusal is of another request.
+    fn again(&self, answer: &C::Answer) -> Option<Request> {
+        let asked = self.asked(answer);
+        let is_its_answer = asked == answer.url() || self.repeat.method.is_safe();
+        if is_its_answer { self.repeat.request(asked.clone()) } else { None }
     }
 
     fn redirected(&mut self, answer: &C::Answer) -> Option<Request> {

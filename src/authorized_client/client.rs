@@ -90,8 +90,9 @@ impl AuthorizedClient {
     /// With a client that exists already, used as it is: with its proxies, also for http to this machine, and with its redirects.
     ///
     /// A client that follows redirects can carry a token away: reqwest drops `Authorization` on the way to another origin,
-    /// but sends it again at the next hop there, and never drops another [`header`](Self::header) or the proof of a DPoP token. When a response comes from another origin than the one asked, it is
-    /// replaced by an error of kind `Forbidden`: too late for the token. Build the client with
+    /// but sends it again at the next hop there, and never drops another [`header`](Self::header) or the proof of a DPoP token. When a response comes from another origin
+    /// than the one asked, it is replaced by an error of kind `Forbidden`: too late for the token. Nor can it be told what has been done when
+    /// the end of such a way refuses the token: a POST is not sent again then, unless it was led back to where it began. Build the client with
     /// [`redirect_policy`](Self::redirect_policy), or prefer [`from_builder`](Self::from_builder).
     #[must_use]
     pub fn wrap(client: reqwest::Client, source: impl TokenSource) -> Self {

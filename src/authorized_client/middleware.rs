@@ -24,7 +24,8 @@ struct Chain<'a> {
 ///
 /// As with [`wrap`](AuthorizedClient::wrap), the client inside is used as it is: build it with
 /// [`redirect_policy`](AuthorizedClient::redirect_policy). When it was led to another origin, the call is an error
-/// of kind `Forbidden`: too late for the token.
+/// of kind `Forbidden`: too late for the token. A call that ends at another URL than it was for is sent again only if it changes
+/// nothing, as a GET.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -89,7 +89,6 @@ async fn where_a_wrapped_client_went_by_itself_nothing_is_done_twice() {
             let seen: Vec<_> = api.seen()[before..].iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect();
             assert_eq!(seen, ["POST /orders", "GET /orders/1"]);
         }
-        assert_eq!(source.renewals(), 0, "another token would have served nothing");
     }
 }
 
