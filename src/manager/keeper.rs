@@ -61,7 +61,8 @@ impl CredentialsManager {
     }
 
     /// Another session of the same program and store: one for each user of a web back end, say. `key` is any text that tells
-    /// them apart, such as the id in a session cookie.
+    /// them apart, such as the id in a session cookie. Whoever has it has the session: let it be unguessable, and take from a browser
+    /// only what this program gave out. An empty one is the session of this manager itself, of which others are made.
     #[must_use]
     pub fn session(&self, key: impl AsRef<str>) -> Self {
         let program = Arc::clone(&self.kept.program);
@@ -92,7 +93,8 @@ impl CredentialsManager {
     }
 
     /// Called after each renewal by this process, when the credentials are stored, with those of the login: their refresh
-    /// token is the new one, whatever API the renewal was for.
+    /// token is the new one, whatever API the renewal was for. The session is locked meanwhile: do not wait for its
+    /// [`revoke`](Self::revoke) here.
     #[must_use]
     pub fn on_renewed(mut self, hook: impl Fn(&Credentials) + Send + Sync + 'static) -> Self {
         self.settings().on_renewed = Some(Arc::new(hook));
@@ -132,7 +134,9 @@ impl CredentialsManager {
 
     /// Credentials for another API, by the same login: a multi-resource refresh token buys an access token for `audience`
     /// with `scope`; where the login named a [`resource`](WebAuth::resource), `audience` is one too. They are kept and renewed
-    /// like the login's own, and have no refresh token or ID token of their own.
+    /// like the login's own, and have no refresh token or ID token of their own. When the provider refuses that API
+    /// ([`is_login_required`](Error::is_login_required), as for want of consent), the login itself goes on: what helps is a
+    /// [`start`](WebAuth::start) with that API.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials).
@@ -175,7 +179,7 @@ impl CredentialsManager {
 
     /// The credentials that are kept, if they can still be used or renewed, and were asked for the scope and the audience of
     /// this login; else a person logs in, and what that gives is stored. However many call it, one browser opens. Where a call
-    /// ended in `LoginRequired`, a login is needed, whatever the expiry of the token says.
+    /// for the login's own token ended in `LoginRequired`, a login is needed, whatever the expiry of the token says.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials) and [`WebAuth::start`].
@@ -270,12 +274,15 @@ impl CredentialsManager {
     }
 
     /// Makes the provider forget the refresh token, then forgets the credentials. A renewal that is under way, in whatever
-    /// process, is waited for. When the provider cannot be reached, they are kept, so that it can be tried again.
+    /// process, is waited for, up to a minute. When the provider cannot be reached, they are kept, so that it can be tried again; where it has no
+    /// revocation at all, as Entra ID, too, and [`clear`](Self::clear) is what remains.
     ///
     /// # Errors
     /// `Store`; `Discovery`, `Server`, `Network`, `TimedOut`.
     pub async fn revoke(&self) -> Result<()> {
-        let _nobody_renews = self.kept.store().lock(&self.kept.session.key, LOCK_WAIT).await?;
+        let store = self.kept.store();
+        // Who cannot be waited for keeps nobody logged in.
+        let _nobody_renews = if self.can_renew().await? { store.lock(&self.kept.session.key, LOCK_WAIT).await.ok() } else { None };
         if let Some(refresh_token) = self.kept.look().await?.as_ref().and_then(Content::refresh_token) {
             self.kept.application().revoke(refresh_token).await?;
         }

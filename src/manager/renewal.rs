@@ -253,7 +253,7 @@ impl Renewal {
     }
 }
 
-/// What the provider refuses for another API ends no login; that the refresh token is spent does.
+/// What the provider refuses for another API ends no login, and is told in its own words; that the refresh token is spent, in ours.
 fn ends_the_login(error: &Error, content: &Content) -> bool {
     error.server_error().is_none() && content.refresh_token().is_some()
 }

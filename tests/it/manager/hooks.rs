@@ -80,6 +80,10 @@ async fn what_is_refused_for_another_api_ends_no_session() {
     let asked = kept.provider.count(Endpoint::Authorize);
     session.login_if_needed().await.unwrap();
     assert_eq!(kept.provider.count(Endpoint::Authorize), asked, "no browser was opened");
+    // But a refresh token that is dead is so for all of them.
+    kept.provider.revoke_everything();
+    assert!(session.credentials_for("https://other.acme.com", "read").await.unwrap_err().is_login_required());
+    assert_eq!(told.counts(), (0, 1));
 }
 
 /// G13: a refresh token that may be spent means a login, which is said when it is clear.

@@ -1,7 +1,5 @@
 //! What a manager is asked beside tokens: to log in if needed, what it has, to forget it, to show itself.
 
-use std::time::Duration;
-
 use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault, TestBrowser};
 use hallpass::web_auth::Logout;
@@ -176,7 +174,7 @@ async fn a_logout_elsewhere_is_noticed_when_the_token_ends() {
     assert_eq!(kept.asked(), before);
 }
 
-/// H10: whoever logs out and goes has logged out.
+/// G23: whoever logs out and goes has logged out.
 #[tokio::test]
 async fn credentials_are_forgotten_although_nobody_waits_for_their_removal() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
@@ -193,10 +191,10 @@ async fn credentials_are_forgotten_although_nobody_waits_for_their_removal() {
     assert!(kept.store.record(&kept.key()).await.is_none());
 }
 
-/// H10: what a renewal brings meanwhile is what has to be revoked.
+/// G23: what a renewal brings meanwhile is what has to be revoked.
 #[tokio::test]
 async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
-    let kept = logged_in().await;
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
     kept.clock.advance(HOUR);
     let gate = kept.provider.hold(Endpoint::Token);
     let renewing = tokio::spawn({
@@ -204,9 +202,9 @@ async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
         async move { session.credentials().await }
     });
     gate.reached(1).await;
-    let sibling = kept.sibling();
+    let (sibling, locks) = (kept.sibling(), kept.store.locks_so_far());
     let (revoked, renewed) = tokio::join!(sibling.revoke(), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        kept.store.asked_to_lock(locks + 1).await;
         gate.release();
         renewing.await.unwrap().unwrap()
     });
@@ -214,6 +212,21 @@ async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
     let sent = kept.provider.requests(Endpoint::Revoke).pop().unwrap();
     assert_eq!(sent.field("token").as_deref(), Some(renewed.refresh_token().unwrap().expose()));
     assert!(!kept.sibling().is_logged_in().await.unwrap());
+}
+
+/// G11 — revoke: 1: what only memory has is revoked all the same, whether there is a lock to be had or not.
+#[tokio::test]
+async fn what_could_not_be_stored_is_revoked_too() {
+    let kept = logged_in_to(OddStore::default(), |provider| provider).await;
+    kept.clock.advance(HOUR);
+    kept.store.next_save(Oddity::Fails);
+    let newer = kept.session.credentials().await.unwrap_err().credentials().unwrap().clone();
+    kept.store.next_lock(Oddity::Fails);
+    kept.session.revoke().await.unwrap();
+    let sent = kept.provider.requests(Endpoint::Revoke);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].field("token").as_deref(), Some(newer.refresh_token().unwrap().expose()));
+    assert!(!kept.session.is_logged_in().await.unwrap());
 }
 
 /// H10 — revoke: 1 for each
