@@ -73,10 +73,16 @@ pub(crate) async fn accept(
         Some(text) => Some(verify_id_token(application, metadata, text, response.access_token.expose(), asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") => None,
         None if application.accepts_missing_id_token() && asked.flow.demands_nothing() => None,
-        None => {
+        None if asked.flow.demands_nothing() => {
             return Err(Error::new(
                 ErrorKind::IdToken,
                 "the provider sent no ID token although the scope holds openid; leave openid out of the scope if it never sends one",
+            ));
+        }
+        None => {
+            return Err(Error::new(
+                ErrorKind::IdToken,
+                "the provider sent no ID token, which has to prove the organization, max_age or acr that was asked for; only the provider can correct that",
             ));
         }
     };

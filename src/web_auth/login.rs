@@ -80,7 +80,7 @@ impl WebAuth {
     /// # Errors
     /// `Callback` (it is not the answer to this login, or came too late), `Cancelled` (the person refused), `IdToken`,
     /// `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Configuration` (the login is another application's,
-    /// or was begun with less than this asks for: another organization, a longer `max_age`), `Discovery`, `Network`, `TimedOut`.
+    /// or was begun with less than this asks for: no `openid`, no key, another organization, a longer `max_age`), `Discovery`, `Network`, `TimedOut`.
     ///
     /// # Cancel safety
     /// A login is used up by the attempt: when the future is dropped, the person has to log in again.

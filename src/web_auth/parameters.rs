@@ -59,7 +59,7 @@ impl Parameters {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
-        // The URL goes through the person's hands: only the ID token can say what became of these.
+        // Only the ID token says what became of these.
         if !self.ask_for_identity() && !self.demands.are_none() {
             return Err(Error::configuration(
                 "organization, max_age and an essential acr are proved by the ID token, which is not asked for; add openid to the scope",
@@ -74,10 +74,13 @@ impl Parameters {
 
     /// At most the other one's age. Without an ID token it is a wish, and whoever asked for it sees to it.
     pub(crate) fn limit_age(&mut self, age: Duration) {
+        let wish = self.others.iter().position(|other| &*other.name == "max_age").map(|known| self.others.remove(known));
+        let wish = wish.and_then(|wish| wish.value.parse().ok()).map(Duration::from_secs);
+        let shortest = [self.demands.max_age, wish].into_iter().flatten().fold(age, Duration::min);
         if self.ask_for_identity() {
-            self.demands.max_age = Some(self.demands.max_age.map_or(age, |own| own.min(age)));
+            self.demands.max_age = Some(shortest);
         } else {
-            self.replace("max_age", age.as_secs().to_string(), Kind::Json);
+            self.replace("max_age", shortest.as_secs().to_string(), Kind::Json);
         }
     }
 

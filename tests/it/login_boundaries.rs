@@ -49,7 +49,7 @@ async fn a_login_is_not_finished_by_a_web_auth_that_asks_for_more() {
     }
 }
 
-/// The URL goes through the person's hands, so that only the ID token can prove what it asked for.
+/// Whatever becomes of the request on its way, only the ID token can prove it.
 #[tokio::test]
 async fn what_an_id_token_has_to_prove_is_not_asked_for_without_one() {
     let halves = TwoHalves::start().await;

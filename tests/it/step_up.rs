@@ -46,12 +46,18 @@ async fn a_fresher_login_is_asked_for_without_an_id_token_too() {
     let (provider, api, auth) = started().await;
     let auth = auth.scope("read:messages");
     let credentials = auth.start().await.unwrap();
-    let challenge = "Bearer error=\"insufficient_user_authentication\", max_age=\"5\"";
-    api.next(Fault::status(401).header("www-authenticate", challenge));
-    let error = call(&api, &credentials, "transfer").await.unwrap_err();
-    let credentials = auth.step_up(&error).unwrap().start().await.unwrap();
-    assert!(credentials.id_token().is_none());
-    assert_eq!(provider.requests(Endpoint::Authorize).pop().unwrap().parameter("max_age").as_deref(), Some("5"));
+    let mut stepped_up = auth;
+    for (wish, has_id_token) in [("max_age=\"5\"", false), ("max_age=\"3600\"", false), ("max_age=\"7\", scope=\"openid\"", true)] {
+        let challenge = format!("Bearer error=\"insufficient_user_authentication\", {wish}");
+        api.next(Fault::status(401).header("www-authenticate", &challenge));
+        let error = call(&api, &credentials, "transfer").await.unwrap_err();
+        stepped_up = stepped_up.step_up(&error).unwrap();
+        let credentials = stepped_up.start().await.unwrap();
+        assert_eq!(credentials.id_token().is_some(), has_id_token);
+        let asked = provider.requests(Endpoint::Authorize).pop().unwrap().parameters();
+        let ages: Vec<_> = asked.into_iter().filter(|(name, _)| name == "max_age").map(|(_, value)| value).collect();
+        assert_eq!(ages, ["5"], "the shortest of {wish} and those before");
+    }
 }
 
 /// F14 — authorize: 2, the second with the API's acr_values and max_age
