@@ -164,11 +164,14 @@ mod tests {
     /// A14: whoever wrote the text may have written the secret as well.
     #[test]
     fn a_text_that_was_made_to_be_searched_for_long_is_not() {
-        let (text, secret) = ("a".repeat(64 * 1024), format!("{}b", "a".repeat(32 * 1024)));
-        let form = Form::new("authorization_code").with("code", &secret).into_bytes();
+        let text = "a".repeat(64 * 1024);
         let began = std::time::Instant::now();
-        assert!(!repeats("aaaab", &secret) && repeats(&format!("is {secret}?"), &secret));
-        _ = (repeats(&text, &secret), leaks_into(&form, &text));
+        for (same, is_found) in [(32 * 1024, true), (BEGINNING, true), (BEGINNING - 1, false)] {
+            let secret = format!("{}b", "a".repeat(same));
+            let form = Form::new("authorization_code").with("code", &secret).into_bytes();
+            assert_eq!((repeats(&text, &secret), leaks_into(&form, &text)), (is_found, is_found), "{same}");
+            assert!(repeats(&format!("is {secret}?"), &secret));
+        }
         assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     }
 }

@@ -234,6 +234,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 mod tests {
     use super::*;
 
+    /// Pins what reqwest's Debug output shows.
+    #[test]
+    fn a_limit_for_connecting_is_seen_in_the_debug_output() {
+        let builder = || reqwest::Client::builder().timeout(DEADLINE).pool_idle_timeout(DEADLINE);
+        assert!(!limits_connecting(&builder()));
+        assert!(limits_connecting(&builder().connect_timeout(DEADLINE)));
+    }
+
     /// B29, D5
     #[tokio::test]
     async fn nothing_is_sent_where_others_could_read_along() {
