@@ -3,11 +3,11 @@
 //! `cargo run --example any_provider` needs no account, no network and no display: it logs in at three providers inside this process that
 //! differ as real ones do. With `ISSUER` and `CLIENT_ID` set, you log in at yours, in your browser. Issuers are, for instance:
 //!
-//! - Keycloak: `https://login.acme.com/realms/acme`
-//! - Microsoft Entra ID: `https://login.microsoftonline.com/TENANT_ID/v2.0`
+//! - Keycloak: `https://login.acme.com/realms/acme`, with `.localhost()` beside `ephemeral_port()`
+//! - Microsoft Entra ID: `https://login.microsoftonline.com/TENANT_ID/v2.0`, the same
 //! - Google: `https://accounts.google.com`
-//! - Okta: `https://acme.okta.com`, or `https://acme.okta.com/oauth2/default`
-//! - Auth0: `acme.eu.auth0.com`, whose ports are fixed: leave `ephemeral_port()` out
+//! - Okta: `https://acme.okta.com`, or `https://acme.okta.com/oauth2/default`, whose ports are fixed: leave `ephemeral_port()` out
+//! - Auth0: `acme.eu.auth0.com`, the same
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 mod terminal;

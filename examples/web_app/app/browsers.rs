@@ -10,7 +10,8 @@ use hallpass::Secret;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-/// With replicas, all of this is in Redis, or in encrypted cookies.
+/// With replicas, all of this is in Redis, or in encrypted cookies. In a real one sessions also end by themselves, after a day, say, with
+/// `clear()` of their credentials, and there is a limit to how many logins are begun.
 #[derive(Default)]
 pub(super) struct Browsers {
     logins: Mutex<HashMap<String, (Secret, Instant)>>,

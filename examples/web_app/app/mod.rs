@@ -122,20 +122,24 @@ async fn log_out(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Fo
     if app.browsers.csrf(id).map(Secret::new) != Some(Secret::new(form.csrf)) {
         return Ok(pages::forged());
     }
+    // The person is logged out here, whatever the store and the provider do, and also when this request is broken off.
+    app.browsers.forget(id);
     let session = app.sessions.session(id);
     let mut logout = Logout::new().return_to(app.home.clone());
     if let Ok(credentials) = session.credentials().await {
         logout = logout.of(&credentials);
     }
-    let url = app.sessions.web_auth().logout_url(&logout).await?;
-    // The person is logged out here, whether the provider can be reached or not.
-    let revoked = session.revoke().await;
-    session.clear().await?;
-    app.browsers.forget(id);
-    if let Err(error) = revoked {
-        eprintln!("a refresh token could not be revoked: {error}");
+    if let Err(error) = session.revoke().await {
+        eprintln!("the refresh token could not be revoked: {error}");
+        // As where the provider revokes nothing.
+        session.clear().await.unwrap_or_else(|error| eprintln!("the credentials could not be removed: {error}"));
     }
-    Ok(([(SET_COOKIE, forget(SESSION))], to(&url)).into_response())
+    // Not every provider has a page for this: then its session goes on.
+    let next = app.sessions.web_auth().logout_url(&logout).await.unwrap_or_else(|error| {
+        eprintln!("the session at the provider goes on: {error}");
+        app.home.clone()
+    });
+    Ok(([(SET_COOKIE, forget(SESSION))], to(&next)).into_response())
 }
 
 fn to(url: &Url) -> Response {
