@@ -74,7 +74,8 @@ impl Credentials {
         self.0.id_token.as_ref()
     }
 
-    /// Why the ID token that came with a renewal was dropped. The new tokens are good all the same.
+    /// Why the ID token that came with a renewal was dropped. The new tokens are kept all the same, since the
+    /// old refresh token is spent: when it names another person, or another issuer, have the person log in anew.
     #[must_use]
     pub fn id_token_refusal(&self) -> Option<&Error> {
         self.0.id_token_refusal.as_ref()

@@ -97,7 +97,8 @@ impl Auth0 {
         self
     }
 
-    /// The organization that the person belongs to: its id (`org_…`) or its name. The ID token of a login has to name it too.
+    /// The organization that the person belongs to: its id (`org_…`) or its name. The ID token of a login has to
+    /// name it too: leave `openid` in the scope for that.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
         self.demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));

@@ -70,7 +70,8 @@ impl DeviceAuth {
         self.parameter("audience", identifier)
     }
 
-    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it too.
+    /// The organization that the person logs in to, at Auth0: its id (`org_…`) or its name. The ID token has to name it
+    /// too: leave `openid` in the scope for that.
     #[must_use]
     pub fn organization(mut self, id_or_name: impl AsRef<str>) -> Self {
         self.demands.organization = Some(Arc::new(Organization::parse(id_or_name.as_ref())));

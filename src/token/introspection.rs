@@ -44,7 +44,8 @@ impl Application {
     /// let api = Application::new(provider.issuer(), provider.confidential_client_id())
     ///     .client_auth(ClientAuth::client_secret_basic(provider.client_secret()));
     /// let token = api.introspect(&presented.into()).await?;
-    /// assert!(token.is_active() && token.has_scope("read:messages"));
+    /// let is_for_us = token.audience().iter().any(|api| api == "https://api.acme.com");
+    /// assert!(token.is_active() && is_for_us && token.has_scope("read:messages"));
     /// assert!(!api.introspect(&"invented".into()).await?.is_active());
     /// # Ok(()) }
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
@@ -78,7 +79,8 @@ impl Introspection {
         Ok(Self(Some(Claims::new(reply.body().to_vec(), subject))))
     }
 
-    /// Whether the token is good: issued by this provider, not expired, not revoked.
+    /// Whether the token is good: issued by this provider, not expired, not revoked. For which API says its
+    /// [`audience`](Self::audience): a token for another one is as active.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.0.is_some()

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::spans::Span;
 use crate::token::{credentials, request, verify_id_token};
 
-/// What a redeemed refresh token gave: to be saved before its ID token is looked at.
+/// What a redeemed refresh token gave: to be saved before anything is waited for, such as the keys for its ID token.
 pub(crate) struct Renewed {
     /// With the new tokens, and the ID token of before.
     pub(crate) credentials: Credentials,

@@ -55,7 +55,8 @@ impl PendingLogin {
 
     /// The login as text, to be kept until the callback comes: in an encrypted and authenticated cookie or on the server,
     /// bound to this browser either way. Whoever has it can finish the login in the person's place, and whoever can alter it
-    /// decides what is checked then: it is not sealed.
+    /// decides what is checked then: it is not sealed. With DPoP the key is in it, too: keep it on the server then, or use
+    /// [`dpop_per_login`](crate::WebAuth::dpop_per_login), so that it is this login's alone.
     #[must_use]
     pub fn to_secret_string(&self) -> Secret {
         let secrets = Zeroizing::new(base64url(&*self.secrets.random));

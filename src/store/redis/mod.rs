@@ -33,6 +33,8 @@ use tls::Tls;
 /// The keys of a session share a hash tag, so that a cluster keeps them on one node; redirections between nodes are not
 /// followed, so a cluster has to be behind a proxy that follows them.
 ///
+/// A record stays until it is removed: `clear()` a session that ends by itself.
+///
 /// # Defaults
 /// The prefix of all keys is `hallpass`, and a lease lasts 40 seconds.
 ///

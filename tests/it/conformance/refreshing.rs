@@ -16,13 +16,13 @@ pub(super) const PLAN: Plan = Plan {
         },
         Module {
             name: "oidcc-client-test-refresh-token-invalid-issuer",
-            provider: "puts another issuer into the refreshed ID token",
+            provider: "puts another issuer into the refreshed ID token; the new access and refresh tokens are kept",
             outcome: Outcome::Refused(ErrorKind::IdToken),
             play: |_| played(refused(|token| token.set("iss", token.claim("iss").unwrap() + "1"))),
         },
         Module {
             name: "oidcc-client-test-refresh-token-invalid-sub",
-            provider: "puts somebody else into the refreshed ID token",
+            provider: "puts somebody else into the refreshed ID token; the new access and refresh tokens are kept",
             outcome: Outcome::Refused(ErrorKind::IdToken),
             play: |_| played(refused(|token| token.set("sub", "auth0|somebody.else"))),
         },
