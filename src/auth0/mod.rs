@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Metadata, Organization};
 use crate::requested_api::RequestedApi;
-use crate::token::{self, Asked, TokenResponse};
+use crate::token::{self, Asked, TokenResponse, scopes};
 
 /// Auth0's own calls for an application, and what the logins among them ask for.
 ///
@@ -79,7 +79,7 @@ impl Auth0 {
     /// What a login asks for, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        self.scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self.scope = scopes(scope.as_ref());
         self
     }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::provider::{Demands, Organization};
 use crate::requested_api::RequestedApi;
-use crate::token::AwaitedGrant;
+use crate::token::{AwaitedGrant, scopes};
 
 /// What a login on another device asks for.
 ///
@@ -60,7 +60,7 @@ impl DeviceAuth {
     /// What to ask for, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        self.scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self.scope = scopes(scope.as_ref());
         self
     }
 

@@ -10,6 +10,7 @@ use crate::client_auth::PrivateKey;
 use crate::dpop::DpopKey;
 use crate::error::Result;
 use crate::provider::Organization;
+use crate::token::scopes;
 use crate::web_auth::authorize_url::AuthorizeUrls;
 use crate::web_auth::delivery::{Delivery, Way};
 use crate::web_auth::parameters::Parameters;
@@ -115,7 +116,7 @@ impl WebAuth {
     /// refresh token, and the API's own, such as `read:messages`.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
-        self.parameters_mut().scope = scope.as_ref().split_whitespace().collect::<Vec<_>>().join(" ").into();
+        self.parameters_mut().scope = scopes(scope.as_ref());
         self
     }
 

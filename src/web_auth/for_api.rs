@@ -138,7 +138,7 @@ impl ApiDiscovery {
         let application = self.application(&api, &url).await?;
         let is_auth0 = application.provider().metadata().await?.speaks_auth0;
         let scope = format!("{} {}", self.scope, api.scope.as_deref().unwrap_or_default());
-        let auth = application.web_auth().scope(without_repetition(&scope));
+        let auth = application.web_auth().scope(scope);
         Ok(if is_auth0 { auth.audience(api.resource) } else { auth.resource(api.resource) })
     }
 
@@ -224,16 +224,6 @@ fn leads_here(url: &Url) -> bool {
         }
         None => false,
     }
-}
-
-fn without_repetition(scope: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for word in scope.split_whitespace() {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words.join(" ")
 }
 
 impl fmt::Debug for ApiDiscovery {

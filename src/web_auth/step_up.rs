@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::step_up::StepUp;
-use crate::token::holds_scope;
+use crate::token::scopes;
 use crate::web_auth::builder::WebAuth;
 
 impl WebAuth {
@@ -36,14 +36,7 @@ impl WebAuth {
         };
         let parameters = auth.parameters_mut();
         if let Some(scope) = wanted.scope() {
-            let mut all = String::from(&*parameters.scope);
-            for missing in scope.split_ascii_whitespace() {
-                if !holds_scope(&all, missing) {
-                    all.extend((!all.is_empty()).then_some(' '));
-                    all.push_str(missing);
-                }
-            }
-            parameters.scope = all.into();
+            parameters.scope = scopes(&format!("{} {scope}", parameters.scope));
         }
         if let Some(age) = wanted.max_age() {
             parameters.limit_age(age);
