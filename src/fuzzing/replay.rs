@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 type Target = (&'static str, fn(&[u8]));
 
@@ -59,6 +60,25 @@ fn each_input_of_the_corpus_may_be_cut_in_two() {
     }
 }
 
+/// Whatever stands in an input again and again, the time that it takes grows with its length and not with the square of that.
+#[test]
+fn each_target_takes_long_inputs_in_their_stride() {
+    for (name, target) in TARGETS {
+        let inputs = corpus(name);
+        for (file, bytes) in inputs.iter().step_by(inputs.len() / 3) {
+            for (start, repeated) in
+                [0, bytes.len() / 2, bytes.len()].into_iter().flat_map(|start| REPEATED.map(|text| (start, text)))
+            {
+                let grown = [&bytes[..start], &repeated.as_bytes().repeat(LONG / repeated.len()), &bytes[start..]].concat();
+                println!("{} with {repeated:?} from {start}", file.display());
+                let began = Instant::now();
+                target(&grown);
+                assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+            }
+        }
+    }
+}
+
 #[test]
 fn every_target_has_a_program_and_a_corpus() {
     let named: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -90,5 +110,8 @@ fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz")
 }
 
+const REPEATED: [&str; 9] = ["a", " r", ",r=1", "&s=1", "[", "{\"a\":", ",\"x\":1", "\\u0061", "%41"];
+/// In bytes: its square would take longer than the test waits.
+const LONG: usize = 128 * 1024;
 /// At how many places, evenly.
 const CUTS: usize = 16;
