@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use url::{Host, Url};
@@ -57,7 +58,7 @@ enum Client {
 }
 
 impl WebAuth {
-    /// A login for an API of which only the URL is known: see [`ApiDiscovery`]. `client_id` is what the provider that is found calls this
+    /// A login for an API of which only the URL is known, at a provider whose answers say whose they are: see [`ApiDiscovery`]. `client_id` is what the provider that is found calls this
     /// program, or the https URL of a document that describes the program, at providers that take such.
     ///
     /// ```
@@ -110,7 +111,8 @@ impl ApiDiscovery {
         self
     }
 
-    /// The only issuer that the API may name.
+    /// The only issuer that the API may name. A provider whose answers do not name their issuer (RFC 9207), as Auth0's, has to be
+    /// expected by this.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
@@ -136,7 +138,15 @@ impl ApiDiscovery {
         let transport = Transport::new(self.http_client.as_ref().map_or_else(reqwest::Client::builder, |builder| builder()));
         let api = ProtectedResource::discover(&transport, &url, Clock::default().now()).await?;
         let application = self.application(&api, &url).await?;
-        let is_auth0 = application.provider().metadata().await?.speaks_auth0;
+        let metadata = application.provider().metadata().await?;
+        // RFC 9700, section 4.4: else it could have another provider's code brought here, whose login page the person trusts.
+        if self.issuer.is_none() && !metadata.sends_issuer {
+            return Err(Error::new(
+                ErrorKind::Discovery,
+                "the API names a provider whose answers do not say whose they are (RFC 9207), so that it could be given what is another's; set the issuer that you expect",
+            ));
+        }
+        let is_auth0 = metadata.speaks_auth0;
         let scope = format!("{} {}", self.scope, api.scope.as_deref().unwrap_or_default());
         let auth = application.web_auth().scope(scope);
         Ok(if is_auth0 { auth.audience(api.resource) } else { auth.resource(api.resource) })
@@ -193,6 +203,10 @@ impl ApiDiscovery {
         if leads_here(&url) && !origin::is_loopback(api) {
             return Err(refused("is on this machine, though the API is not"));
         }
+        // RFC 9728, section 7.7
+        if leads_inside(&url) && !leads_inside(api) {
+            return Err(refused("is at an address inside of some network, though the API is not"));
+        }
         Ok(())
     }
 }
@@ -208,6 +222,18 @@ fn api_url(text: &str) -> Result<Url> {
         ));
     }
     Ok(url)
+}
+
+/// An address that means something else in each network. A name that resolves to one is not found out.
+fn leads_inside(url: &Url) -> bool {
+    let is_inside = |address: Ipv4Addr| address.is_private() || address.is_link_local();
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_inside(address),
+        Some(Host::Ipv6(address)) => {
+            address.to_ipv4_mapped().is_some_and(is_inside) || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        _ => false,
+    }
 }
 
 /// However this machine is spelt. A name that resolves to it is not found out.
@@ -249,6 +275,11 @@ mod tests {
         for host in ["0.0.0.0", "[::]", "[::ffff:127.0.0.1]", "127.1", "localhost.", "a.localhost"] {
             let issuer = format!("https://{host}/");
             assert_eq!(discovery.may_be(&issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
+        }
+        for host in ["10.0.0.5", "192.168.1.1", "172.16.0.1", "169.254.169.254", "[fd00::1]", "[fe80::1]", "[::ffff:10.0.0.5]"] {
+            let issuer = format!("https://{host}/");
+            assert_eq!(discovery.may_be(&issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
+            discovery.may_be(&issuer, &url("https://192.168.0.7/")).unwrap();
         }
         for issuer in ["https://acme.auth0.com/", "https://mylocalhost/", "https://localhost.acme.com/", "https://[2001:db8::1]/"] {
             discovery.may_be(issuer, &elsewhere).unwrap();

@@ -11,13 +11,16 @@ use crate::web_auth::callback::Callback;
 use crate::web_auth::delivery::Delivered;
 use crate::web_auth::parameters::Parameters;
 use crate::web_auth::pending::{LoginSecrets, PendingLogin};
+use crate::web_auth::redirect_uri::is_where_it_came;
 use crate::web_auth::request::AuthorizationRequest;
 
 #[cfg(feature = "loopback")]
 use {
     crate::access_token::TokenType,
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome},
+    std::collections::HashSet,
     std::pin::pin,
+    std::time::Duration,
     tokio::time::timeout,
     url::Url,
     zeroize::Zeroizing,
@@ -110,8 +113,8 @@ impl WebAuth {
     #[cfg(feature = "loopback")]
     pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
         let requested = &credentials.parts().requested;
-        let holds = |scope: &str| credentials.has_scope(scope) || token::holds_scope(&requested.scope, scope);
-        self.parameters.scope.split(' ').all(holds)
+        let held: HashSet<&str> = credentials.scope().split(' ').chain(requested.scope.split(' ')).collect();
+        self.parameters.scope.split(' ').all(|scope| held.contains(scope))
             && self.parameters.api.as_ref().is_none_or(|api| requested.api.as_ref() == Some(api))
             && (!self.wants_dpop() || credentials.token_type() == TokenType::DPoP)
     }
@@ -158,6 +161,12 @@ impl WebAuth {
         }
         if login.expires_at <= self.application.time().now() {
             return Err(Error::new(ErrorKind::Callback, "the callback came after the login had timed out; start the login anew"));
+        }
+        if !is_where_it_came(&login.redirect_uri, callback) {
+            return Err(Error::new(
+                ErrorKind::Callback,
+                "the callback is not the answer to this login: it came to another redirect URI; give each provider one of its own",
+            ));
         }
         let callback = match Callback::parse(callback)? {
             plain if !login.response_mode.is_signed() => plain,
@@ -230,6 +239,8 @@ impl WebAuth {
                         return Ok(Return::Pasted(pasted));
                     }
                     pasting = self.browser.pasted();
+                    // One that has its text at once leaves time for everybody else.
+                    tokio::time::sleep(BETWEEN_PASTES).await;
                 }
             }
         }
@@ -256,3 +267,6 @@ fn outcome(result: &Result<Credentials>) -> PageOutcome {
         Err(_) => PageOutcome::Failed,
     }
 }
+
+#[cfg(feature = "loopback")]
+const BETWEEN_PASTES: Duration = Duration::from_millis(50);

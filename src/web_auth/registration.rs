@@ -2,6 +2,7 @@ use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::application::Application;
 use crate::endpoint;
@@ -12,15 +13,32 @@ use crate::json::Text;
 struct Registered<'a> {
     #[serde(borrow)]
     client_id: Text<'a>,
+    #[serde(borrow, default)]
+    client_secret: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    token_endpoint_auth_method: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    redirect_uris: Option<Vec<Text<'a>>>,
+}
+
+impl Registered<'_> {
+    /// RFC 7591, section 3.2.1: the server "MAY reject or replace any of the client's requested metadata values".
+    fn is_as_asked(&self, redirect_uris: &[String]) -> bool {
+        let is_public =
+            self.token_endpoint_auth_method.as_ref().map_or_else(|| self.client_secret.is_none(), |method| **method == *"none");
+        let knows = |known: &Vec<Text<'_>>| redirect_uris.iter().all(|own| known.iter().any(|known| **known == **own));
+        is_public && self.redirect_uris.as_ref().is_none_or(knows)
+    }
 }
 
 /// A client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
 pub(super) async fn register(application: &Application, name: &str) -> Result<String> {
     let metadata = application.provider().metadata().await?;
     let url = metadata.required(metadata.registration_endpoint.as_ref(), "registration endpoint")?;
+    let redirect_uris = application.web_auth().callback_urls()?;
     let body = json!({
         "client_name": name,
-        "redirect_uris": application.web_auth().callback_urls()?,
+        "redirect_uris": redirect_uris,
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
@@ -34,6 +52,11 @@ pub(super) async fn register(application: &Application, name: &str) -> Result<St
         return Err(refusal);
     }
     let registered: Registered<'_> = reply.json()?;
+    if !registered.is_as_asked(&redirect_uris) {
+        return Err(Error::invalid_response(
+            "the provider registered the program otherwise than it asked for: with a secret, or without its redirect URIs; register the program by hand",
+        ));
+    }
     let client_id = registered.client_id.0.into_owned();
     // RFC 6749, appendix A.1: visible characters and spaces.
     let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();

@@ -1,13 +1,40 @@
 use std::io::{self, BufReader, Cursor, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hallpass::testing::TestProvider;
 use hallpass::web_auth::{Browser, PrintUrl, SystemBrowser};
-use hallpass::{ErrorKind, Result};
+use hallpass::{ErrorKind, Result, WebAuth};
 use tokio::time::timeout;
 use url::Url;
 
 const SOON: Duration = Duration::from_secs(10);
+
+/// Whose clipboard holds something else.
+#[derive(Clone, Default)]
+struct Clipboard(Arc<AtomicUsize>);
+
+impl Browser for Clipboard {
+    async fn open(&self, _: &Url) -> Result<()> {
+        Ok(())
+    }
+
+    async fn pasted(&self) -> Result<String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok("something else".to_owned())
+    }
+}
+
+/// E21: what is at hand at once leaves time for everybody else.
+#[tokio::test]
+async fn a_text_that_is_always_there_and_never_right_ends_with_the_time_for_the_login() {
+    let (provider, clipboard) = (TestProvider::start().await, Clipboard::default());
+    let auth = WebAuth::new(provider.issuer(), provider.client_id()).ephemeral_port().browser(clipboard.clone());
+    let error = auth.timeout(Duration::from_millis(500)).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!((2..=12).contains(&clipboard.0.load(Ordering::SeqCst)), "{:?}", clipboard.0);
+}
 
 fn login() -> Url {
     Url::parse("https://idp.example/authorize?state=a$(touch x)`id`;|&y='\"% #--new;rm -rf").unwrap()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hallpass::testing::{Endpoint, Fault, TestBrowser, TestProvider};
-use hallpass::{Application, ErrorKind};
+use hallpass::testing::{Endpoint, Fault, TestBrowser, TestClient, TestProvider};
+use hallpass::{Application, ClientAuth, ErrorKind};
 use proptest::prelude::*;
 
 use crate::two_halves::{REDIRECT_URI, TwoHalves, parameter, with};
@@ -45,17 +45,39 @@ async fn a_code_reaches_the_token_endpoint_unchanged() {
 async fn a_callback_may_come_as_a_url_a_query_or_a_forms_body() {
     let halves = TwoHalves::start().await;
     let query = |url: &str| url.split_once('?').unwrap().1.to_owned();
-    let forms: [&dyn Fn(&str) -> String; 6] = [
-        &str::to_owned,
-        &query,
-        &|url| format!("?{}", query(url)),
-        &|url| format!("/callback?{}", query(url)),
-        &|url| format!("com.acme.app:/callback?{}#_=_", query(url)),
-        &|url| format!("  {url}\n"),
-    ];
+    let forms: [&dyn Fn(&str) -> String; 5] =
+        [&str::to_owned, &query, &|url| format!("?{}", query(url)), &|url| format!("/callback?{}", query(url)), &|url| {
+            format!("  {url}\n")
+        }];
     for (position, form) in forms.iter().enumerate() {
         halves.finish_with(form).await.unwrap_or_else(|error| panic!("form {position}: {error}"));
     }
+}
+
+/// A11 — token: 0: who has several providers tells them apart by where they send the browser back to (RFC 8252, section 8.10).
+#[tokio::test]
+async fn a_callback_that_came_elsewhere_is_another_logins() {
+    for (redirect_uri, elsewhere) in [
+        ("com.example.app:/callback", ["com.example.app:/other", "com.example.other:/callback", "http://127.0.0.1:9999/callback"]),
+        (REDIRECT_URI, ["http://127.0.0.1:9999/other", "http://127.0.0.1:9998/callback", "http://localhost:9999/callback"]),
+    ] {
+        let mut halves = TwoHalves::start().await;
+        halves.auth = halves.auth.redirect_uri(redirect_uri);
+        let at = |place: &str, url: &str| format!("{place}?{}#_=_", url.split_once('?').unwrap().1);
+        for place in elsewhere {
+            let error = halves.finish_with(|url| at(place, url)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Callback, "{place}: {error}");
+        }
+        assert_eq!(halves.provider.count(Endpoint::Token), 0);
+        halves.finish_with(|url| at(redirect_uri, url)).await.unwrap();
+    }
+    // What a web server is called by is its proxies' affair.
+    let client = TestClient::confidential("back-end", "secret").callback("https://app.example.com/auth/callback");
+    let provider = TestProvider::builder().client(client).start().await;
+    let application = Application::new(provider.issuer(), "back-end").client_auth(ClientAuth::client_secret_basic("secret"));
+    let mut halves = TwoHalves::of(provider, &application);
+    halves.auth = halves.auth.redirect_uri("https://app.example.com/auth/callback");
+    halves.finish_with(|url| format!("http://10.0.0.7:8080/callback?{}", url.split_once('?').unwrap().1)).await.unwrap();
 }
 
 /// A20, I4

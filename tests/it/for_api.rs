@@ -149,6 +149,28 @@ async fn of_several_issuers_the_first_one_that_answers_is_taken() {
     assert_eq!(unexpected.kind(), ErrorKind::Discovery);
 }
 
+/// A11 — token: 0: the API's provider sends the person to another one, whose code it would be given.
+#[tokio::test]
+async fn a_provider_that_an_api_names_says_in_its_answer_who_it_is() {
+    let honest = TestProvider::builder().without_issuer_parameter().start().await;
+    let evil = TestProvider::start().await;
+    let api = Api::start(&evil, "https://api.acme.com").await;
+    let borrowed = Fault::new().set("authorization_endpoint", honest.endpoint_url(Endpoint::Authorize).as_str());
+    evil.always(Endpoint::Discovery, borrowed.clone());
+    let error = person(WebAuth::for_api(api.url(), honest.client_id()).await.unwrap()).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Callback, "it promises to name itself: {error}");
+    assert_eq!((honest.count(Endpoint::Authorize), evil.count(Endpoint::Token)), (1, 0));
+
+    evil.always(Endpoint::Discovery, borrowed.remove("authorization_response_iss_parameter_supported"));
+    let error = WebAuth::for_api(api.url(), honest.client_id()).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Discovery && error.to_string().contains("set the issuer"), "{error}");
+    assert_eq!((honest.count(Endpoint::Authorize), evil.count(Endpoint::Token)), (1, 0));
+
+    let api = Api::start(&honest, "https://api.acme.com").await;
+    let expected = ApiDiscovery::new(api.url()).client_id(honest.client_id()).issuer(honest.issuer()).discover().await.unwrap();
+    person(expected).start().await.unwrap();
+}
+
 #[tokio::test]
 async fn no_more_than_five_issuers_are_asked() {
     let (provider, api) = api().await;
@@ -186,6 +208,16 @@ async fn a_program_without_a_client_id_registers_itself() {
         provider.next(Endpoint::Register, Fault::new().set("client_id", id));
         assert_eq!(register().await.unwrap_err().kind(), ErrorKind::InvalidResponse);
     }
+    for otherwise in [
+        Fault::new().set("client_secret", "x").remove("token_endpoint_auth_method"),
+        Fault::new().set("token_endpoint_auth_method", "client_secret_basic"),
+        Fault::new().set("redirect_uris", json!(["http://127.0.0.1:21965/callback"])),
+    ] {
+        provider.next(Endpoint::Register, otherwise);
+        assert!(register().await.unwrap_err().to_string().contains("otherwise than it asked"));
+    }
+    provider.next(Endpoint::Register, Fault::new().set("client_secret", "x").set("token_endpoint_auth_method", "none"));
+    register().await.expect("a secret that is not wanted is none");
     provider.next(Endpoint::Register, Fault::error(400, "invalid_client_metadata", "no"));
     assert_eq!(register().await.unwrap_err().kind(), ErrorKind::Server);
     provider.next(Endpoint::Discovery, Fault::new().remove("registration_endpoint"));
