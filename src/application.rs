@@ -114,7 +114,8 @@ impl Application {
         self
     }
 
-    /// Also accepts ID tokens signed with HS256 and the client secret, for a confidential application registered so.
+    /// Also accepts ID tokens signed with HS256 and the client secret, for a confidential application registered so. The secret has to
+    /// have 32 bytes at least (RFC 7518, section 3.2).
     #[must_use]
     pub fn accept_hs256(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_hs256 = true;
@@ -219,9 +220,10 @@ impl Application {
         Proofs::by(self.dpop_key().map(|key| Prover { key, clock: &self.clock, token: None }))
     }
 
-    /// The secret that may verify ID tokens: only where that was asked for. An empty one is everybody's.
+    /// The secret that may verify ID tokens: only where that was asked for. RFC 7518, section 3.2: "A key of the same size as the
+    /// hash output […] or larger MUST be used": a shorter one can be tried out by whoever has seen a token.
     pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
-        self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && !secret.expose().is_empty())
+        self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && secret.expose().len() >= 32)
     }
 
     pub(crate) fn accepts_missing_id_token(&self) -> bool {

@@ -95,6 +95,10 @@ impl<'a> Parties<'a> {
         };
         if allowed && (!self.fapi2 || jws.algorithm.suits_fapi2()) {
             Ok(jws)
+        } else if jws.algorithm == Algorithm::Hs256 {
+            Err(self.purpose.refused(
+                "it is signed with an algorithm that this provider or application does not use, HS256; let it be signed by RS256 or ES256, or set accept_hs256() and a client secret of at least 32 bytes",
+            ))
         } else {
             Err(self.purpose.refused(
                 "it is signed with an algorithm that this provider or application does not use; let it be signed by RS256 or ES256",

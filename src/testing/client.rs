@@ -6,7 +6,7 @@ use super::edit::to_value;
 
 /// An application that the provider knows.
 ///
-/// A provider begins with `native`, which is public, and `web`, which has the secret `web-secret`; who registers at it becomes
+/// A provider begins with `native`, which is public, and `web`, which has the secret `web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6`; who registers at it becomes
 /// `registered`.
 ///
 /// ```
@@ -208,4 +208,4 @@ pub(super) const NATIVE: &str = "native";
 /// What a program is told that registers itself.
 pub(super) const REGISTERED: &str = "registered";
 pub(super) const WEB: &str = "web";
-pub(super) const WEB_SECRET: &str = "web-secret";
+pub(super) const WEB_SECRET: &str = "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6";

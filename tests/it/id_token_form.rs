@@ -75,7 +75,7 @@ async fn a_shared_secret_is_no_signature_unless_a_confidential_application_says_
             &auth,
             off_the_list,
             &[
-                ("the client's secret", |token| token.sign_with_secret("web-secret")),
+                ("the client's secret", |token| token.sign_with_secret("web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6")),
                 ("no secret", |token| token.sign_with_secret("")),
                 ("the client id", |token| token.sign_with_secret("native")),
             ],
@@ -89,7 +89,8 @@ async fn a_shared_secret_is_no_signature_unless_a_confidential_application_says_
     }
     refuses(&provider, &auth, "its signature is wrong", &[("no secret", |token| token.sign_with_secret(""))]).await;
     assert_eq!(provider.count(Endpoint::Jwks), 0);
-    accepts(&provider, &auth, &[("the client's secret", |token| token.sign_with_secret("web-secret"))]).await;
+    accepts(&provider, &auth, &[("the client's secret", |token| token.sign_with_secret("web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"))])
+        .await;
 }
 
 /// C3
@@ -100,6 +101,21 @@ async fn an_empty_secret_is_one_that_everybody_knows() {
     let application = Application::new(provider.issuer(), "secretless").client_auth(ClientAuth::client_secret_post(""));
     let auth = web_auth(&application.accept_hs256());
     refuses(&provider, &auth, "does not use", &[("no secret", |token| token.sign_with_secret(""))]).await;
+}
+
+/// C3: whoever has seen one token can try out what is shorter than its signature.
+#[tokio::test]
+async fn a_short_secret_signs_nothing() {
+    const SHORT: &str = "thirty-one bytes are not enough";
+    const LONG: &str = "thirty-two bytes will do, though";
+    let clients = [TestClient::confidential("short", SHORT), TestClient::confidential("long", LONG)];
+    let provider = clients.into_iter().fold(TestProvider::builder(), |builder, client| builder.client(client)).start().await;
+    let auth = |id: &str, secret: &str| {
+        let application = Application::new(provider.issuer(), id).client_auth(ClientAuth::client_secret_post(secret));
+        web_auth(&application.accept_hs256())
+    };
+    refuses(&provider, &auth("short", SHORT), "at least 32 bytes", &[("31", |token| token.sign_with_secret(SHORT))]).await;
+    accepts(&provider, &auth("long", LONG), &[("32", |token| token.sign_with_secret(LONG))]).await;
 }
 
 /// C4

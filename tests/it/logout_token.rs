@@ -87,7 +87,7 @@ async fn whatever_else_is_posted_is_refused() {
         ("not signed", |token| token.unsigned()),
         ("signed by somebody else", |token| token.sign_with_stranger()),
         ("signed with the public key as a secret", |token| token.sign_with_public_key(PublicKeyForm::Der)),
-        ("signed with a secret", |token| token.sign_with_secret("web-secret")),
+        ("signed with a secret", |token| token.sign_with_secret("web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6")),
         ("signed by an algorithm that is not announced", |token| token.sign_as("PS256")),
         ("an access token's type", |token| token.set_header("typ", "at+jwt")),
         ("a critical extension", |token| token.set_header("crit", ["x"])),

@@ -384,7 +384,7 @@ async fn an_application_gets_a_token_for_itself_with_its_secret() {
         let response = http().post(url).basic_auth(id, Some(secret)).form(&form).send().await.unwrap();
         (response.status().as_u16(), serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
     };
-    let (status, body) = ask("web", "web-secret").await;
+    let (status, body) = ask("web", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6").await;
     assert_eq!((status, body.get("refresh_token")), (200, None));
     let claims = checked(&provider, text(&body, "access_token"), API).await.unwrap();
     assert_eq!((&claims["sub"], &claims["scope"]), (&json!("web@clients"), &json!("read:a")));
@@ -413,7 +413,7 @@ async fn revoking_ends_a_family_and_knows_no_unknown_token() {
     let body = log_in(&provider, &[("scope", "offline_access")]).await;
     let token = text(&body, "refresh_token");
     let introspect = async |token: &str| {
-        let form = [("client_id", "web"), ("client_secret", "web-secret"), ("token", token)];
+        let form = [("client_id", "web"), ("client_secret", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"), ("token", token)];
         post(&provider, Endpoint::Introspect, &form).await.1
     };
     assert_eq!(introspect(token).await["active"], true);

@@ -120,7 +120,12 @@ async fn a_password_is_shown_nowhere() {
     let user = NewUser::new(JANE, password.clone());
     let shown = format!("{user:?} {auth0:?}");
     assert!(!shown.contains("pass word") && !shown.contains(provider.client_secret()), "{shown}");
-    let echo = |code: &str| Fault::json(400, json!({ "code": code, "description": "pass word+%&ü is no good, nor is web-secret" }));
+    let echo = |code: &str| {
+        Fault::json(
+            400,
+            json!({ "code": code, "description": "pass word+%&ü is no good, nor is web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6" }),
+        )
+    };
     provider.next(Endpoint::SignUp, echo("invalid_password"));
     let refused = auth0.sign_up(&user).await.unwrap_err();
     assert_eq!(refused.server_error().unwrap().code(), "invalid_password");

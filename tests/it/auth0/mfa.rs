@@ -81,7 +81,7 @@ async fn a_person_chooses_among_their_factors() {
     let asked = provider.requests(Endpoint::MfaChallenge).pop().unwrap();
     assert_eq!(asked.header("authorization"), None, "the token is in the body");
     let fields = ["challenge_type", "authenticator_id", "client_id", "client_secret"].map(|name| asked.field(name).unwrap());
-    assert_eq!(fields, ["oob", list[2].id(), "web", "web-secret"]);
+    assert_eq!(fields, ["oob", list[2].id(), "web", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"]);
 
     let any = mfa.challenge_any().await.unwrap();
     mfa.verify_oob(&any, Some(&Secret::new(provider.otp(JANE).unwrap()))).await.unwrap();
@@ -289,7 +289,7 @@ async fn nothing_of_a_second_factor_is_shown() {
     shown.push_str(&all_of(&mfa.enrol(&Factor::otp()).await.unwrap_err()));
     let oob_code = provider.requests(Endpoint::Token).pop().unwrap().field("oob_code").unwrap();
     shown.push_str(&format!("{challenge:?}"));
-    for secret in ["canary", mfa.token().expose(), &oob_code, "web-secret"] {
+    for secret in ["canary", mfa.token().expose(), &oob_code, "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

@@ -36,7 +36,7 @@ async fn a_person_logs_in_with_a_code_that_was_texted() {
     let asked = provider.requests(Endpoint::PasswordlessStart).remove(0);
     assert_eq!(asked.header("authorization"), None);
     let fields = ["client_id", "client_secret", "connection", "phone_number"].map(|name| asked.field(name).unwrap());
-    assert_eq!(fields, ["web", "web-secret", "sms", number]);
+    assert_eq!(fields, ["web", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6", "sms", number]);
     for _ in 0..3 {
         let wrong = auth0.log_in_with_code(&telephone, &Secret::new("no code")).await.unwrap_err();
         assert_eq!(wrong.server_error().unwrap().description(), Some("Wrong phone number or verification code."));
@@ -126,15 +126,17 @@ async fn a_code_and_what_protects_a_link_are_shown_nowhere() {
     provider.next(Endpoint::Token, Fault::error(403, "invalid_grant", "the code 123-456 is wrong"));
     let refused = auth0.log_in_with_code(&jane, &Secret::new("123-456")).await.unwrap_err();
     assert!(!all_of(&refused).contains("123-456"), "{refused:?}");
-    provider.next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret is wrong"));
+    provider
+        .next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6 is wrong"));
     let refused = auth0.send_code(&jane).await.unwrap_err();
     assert_eq!(refused.server_error().unwrap().code(), "invalid_client");
-    assert!(!all_of(&refused).contains("web-secret"), "{refused:?}");
+    assert!(!all_of(&refused).contains("web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"), "{refused:?}");
 
     let post = ClientAuth::client_secret_post(provider.client_secret());
     let post = Application::new(provider.issuer(), provider.confidential_client_id()).client_auth(post).auth0();
-    provider.next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret is wrong"));
-    assert!(!all_of(&post.send_code(&jane).await.unwrap_err()).contains("web-secret"));
+    provider
+        .next(Endpoint::PasswordlessStart, Fault::error(401, "invalid_client", "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6 is wrong"));
+    assert!(!all_of(&post.send_code(&jane).await.unwrap_err()).contains("web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6"));
 }
 
 /// I3: what protects a link stands in a request of JSON, and in no error.

@@ -20,7 +20,7 @@ const MEANT_TO_BE_SEEN: [(&str, &str); 2] = [
 ];
 
 /// Secrets that a person has written, in the examples and in the test provider.
-const WRITTEN: [&str; 4] = ["web-secret", "session-4711", "session-0815", "PRIVATE KEY"];
+const WRITTEN: [&str; 4] = ["web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6", "session-4711", "session-0815", "PRIVATE KEY"];
 
 /// I1
 #[tokio::test]
