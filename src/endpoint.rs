@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use reqwest::Request;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::application::Application;
@@ -16,7 +17,7 @@ use crate::mfa_required::MfaRequired;
 use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::stock_phrases;
-use crate::transport::{self, Reply};
+use crate::transport::Reply;
 
 /// The one funnel for what the application asks of the provider: authenticated, and errors read as what they are.
 /// `context` names the request in messages.
@@ -44,6 +45,7 @@ pub(crate) async fn post_hiding(
 
 /// The same for the token endpoint: with a proof that the application has the key, if it has one.
 pub(crate) async fn post_with_proof(
+    deadline: Instant,
     application: &Application,
     context: &'static str,
     url: &Url,
@@ -52,7 +54,6 @@ pub(crate) async fn post_with_proof(
 ) -> Result<Reply> {
     let metadata = application.provider().metadata().await?;
     let mut proofs = application.proofs();
-    let deadline = transport::deadline();
     loop {
         let (mut request, sent) = authenticated(application, &metadata, url, form.clone())?;
         let url = request.url().clone();

@@ -184,6 +184,11 @@ pub(crate) fn deadline() -> Instant {
     Instant::now() + DEADLINE
 }
 
+/// The same for a request that the provider may hold until a person has answered.
+pub(crate) fn deadline_of_a_poll() -> Instant {
+    Instant::now() + POLL_DEADLINE
+}
+
 async fn exchange(
     client: &reqwest::Client,
     context: &str,
@@ -223,6 +228,8 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
 }
 
 const DEADLINE: Duration = Duration::from_secs(30);
+/// CIBA Core 1.0, section 7.3: "Clients should be prepared to wait at least 30 seconds for a response".
+const POLL_DEADLINE: Duration = Duration::from_secs(60);
 const BODY_CAP: usize = 1024 * 1024;
 /// Shorter than a request's deadline, so that a host that is not there is told from an answer that is lost.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -249,7 +249,7 @@ impl Answer {
         Ok(Self {
             auth_req_id: Secret::from(&*body.auth_req_id),
             expires_in: Duration::from_secs(body.expires_in.0),
-            interval: interval(body.interval),
+            interval: interval(body.interval, Duration::from_secs(body.expires_in.0)),
         })
     }
 }

@@ -59,7 +59,7 @@ impl Answer {
             // A convenience: without it, the code is typed.
             verification_uri_complete: body.verification_uri_complete.and_then(|text| page(&text)),
             life: Duration::from_secs(body.expires_in.0),
-            interval: interval(body.interval),
+            interval: interval(body.interval, Duration::from_secs(body.expires_in.0)),
         })
     }
 }

@@ -22,6 +22,8 @@ pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::access_token::AccessToken;
 use crate::application::Application;
 use crate::credentials::{Credentials, Parts};
@@ -32,7 +34,7 @@ use crate::form::Form;
 use crate::provider::{Expected, Flow, IdToken, Metadata, Purpose};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
-use crate::transport::Reply;
+use crate::transport::{self, Reply};
 
 /// What a grant asked for, which decides what the answer must hold.
 pub(crate) struct Asked<'a> {
@@ -97,15 +99,29 @@ pub(crate) async fn request_access_token(application: &Application, form: Form) 
 
 /// A grant, sent once. What comes back is well-formed, and its ID token not verified yet.
 pub(crate) async fn request(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<TokenResponse> {
-    let reply = post(application, metadata, form, hidden).await?;
+    request_by(transport::deadline(), application, metadata, form, hidden).await
+}
+
+async fn request_by(
+    deadline: Instant,
+    application: &Application,
+    metadata: &Metadata,
+    form: Form,
+    hidden: &[&str],
+) -> Result<TokenResponse> {
+    let reply = post_by(deadline, application, metadata, form, hidden).await?;
     TokenResponse::read(&reply, application, application.time().now())
 }
 
 async fn post(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Reply> {
+    post_by(transport::deadline(), application, metadata, form, hidden).await
+}
+
+async fn post_by(deadline: Instant, application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Reply> {
     if let (Some(key), Some(algorithms)) = (application.dpop_key(), &metadata.dpop_algorithms) {
         refuse_unknown_algorithm(key, algorithms)?;
     }
-    endpoint::post_with_proof(application, "the token request", &metadata.token_endpoint, form, hidden).await
+    endpoint::post_with_proof(deadline, application, "the token request", &metadata.token_endpoint, form, hidden).await
 }
 
 fn refuse_unknown_algorithm(key: &DpopKey, known: &[String]) -> Result<()> {

@@ -16,7 +16,8 @@ use crate::provider::{Demands, Flow, Metadata};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::spans::Span;
-use crate::token::{Asked, accept, request};
+use crate::token::{Asked, accept, request_by};
+use crate::transport::deadline_of_a_poll;
 
 /// Asks the provider, at its own pace, whether a person has confirmed a login on another device: RFC 8628, section 3.5, which
 /// CIBA (section 7.3) took over.
@@ -191,7 +192,7 @@ async fn ask(application: Application, grant: Arc<AwaitedGrant>) -> Polled {
     if let Some(api) = api {
         api.repeat_in(&mut form);
     }
-    let response = match request(&application, metadata, form, &[]).await {
+    let response = match request_by(deadline_of_a_poll(), &application, metadata, form, &[]).await {
         Ok(response) => response,
         Err(error) => return Polled::Refused(error),
     };
@@ -211,13 +212,15 @@ fn is_about(credentials: Credentials, subject: Option<&str>) -> Result<Credentia
     }
 }
 
-/// "If no value is provided, clients MUST use 5 as the default." Nonsense counts as none: 0, text that is no number, more
-/// than 5 minutes.
-pub(crate) fn interval(value: Option<&RawValue>) -> Duration {
+/// "If no value is provided, clients MUST use 5 as the default." Nonsense counts as none: 0, text that is no number, more than
+/// the code's life, or than a day.
+pub(crate) fn interval(value: Option<&RawValue>, life: Duration) -> Duration {
     let seconds = value.and_then(|value| value.get().trim_matches('"').parse::<f64>().ok());
-    seconds.filter(|seconds| (1.0..=300.0).contains(seconds)).map_or(DEFAULT_INTERVAL, Duration::from_secs_f64)
+    let longest = life.min(LONGEST_INTERVAL).as_secs_f64();
+    seconds.filter(|seconds| (1.0..=longest).contains(seconds)).map_or(DEFAULT_INTERVAL, Duration::from_secs_f64)
 }
 
+const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 const SLOWER: Duration = Duration::from_secs(5);
 /// Between tries while the provider cannot be reached, unless it asked for more.

@@ -41,6 +41,23 @@ async fn several_resources_are_named_again() {
     }
 }
 
+/// CIBA Core 1.0, section 7.3: a provider may hold a poll for half a minute — token: 1
+#[tokio::test]
+async fn a_poll_that_is_held_until_the_person_has_answered_is_waited_for() {
+    let (time, mut login) = asked().await;
+    time.provider.approve_ciba(login.auth_req_id().expose());
+    let gate = time.provider.hold(Endpoint::Token);
+    let (polled, ()) = tokio::join!(time.without_waiting(login.poll()), async {
+        gate.reached(1).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(45)).await;
+        tokio::time::resume();
+        gate.release();
+    });
+    assert!(polled.unwrap().is_some());
+    assert_eq!(time.provider.count(Endpoint::Token), 1);
+}
+
 /// ciba: 1, token: 2
 #[tokio::test]
 async fn a_person_agrees_on_their_telephone_and_is_logged_in() {

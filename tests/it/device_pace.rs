@@ -86,10 +86,12 @@ async fn an_interval_that_makes_no_sense_counts_as_none() {
         (json!(7.5), 7.5),
         (json!("7"), 7.0),
         (json!(300), 300.0),
-        (json!(301), 5.0),
+        (json!(600), 600.0),
+        (json!(3600), 3600.0),
+        (json!(3601), 5.0),
     ] {
         let time = VirtualTime::start(TestProvider::start().await).await;
-        time.provider.next(Endpoint::DeviceCode, Fault::new().set("interval", &interval));
+        time.provider.next(Endpoint::DeviceCode, Fault::new().set("interval", &interval).set("expires_in", 3600));
         let login = time.application().device().start().await.unwrap();
         assert_eq!(login.interval(), Duration::from_secs_f64(seconds), "{interval}");
     }
