@@ -128,6 +128,11 @@ impl<'a, C: Carrier> Call<'a, C> {
                 "the request has the header `DPoP` already; leave it out, since this client puts the proof there",
             ));
         }
+        if !self.authorizer.presentation.suits(&token) {
+            return Err(Error::configuration(
+                "a token that is bound to a key is shown as DPoP and as nothing else; leave the scheme out",
+            ));
+        }
         let answer = self.exchange(request, &token).await?;
         if !is_token_refused(&answer)? || self.is_retried {
             return Ok(answer);

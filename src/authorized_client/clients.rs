@@ -54,7 +54,8 @@ impl Clients {
     fn built(&self, origins: &Origins) -> Result<&Main> {
         let build_main = || {
             let unbuilt = self.unbuilt.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let builder = unbuilt.expect("the builder is taken once, inside the cell's only initialization");
+            // It is there unless an attempt to build it panicked.
+            let builder = unbuilt.ok_or_else(|| Error::configuration("the HTTP client could not be built; check its settings"))?;
             if origins.are_plain_loopback() {
                 return Ok(Main { client: build(builder.no_proxy())?, is_direct: true });
             }
@@ -107,6 +108,12 @@ mod tests {
         }
         let decoy = HeaderMap::from_iter([(http::header::USER_AGENT, HeaderValue::from_static("\"authorization\": x"))]);
         assert!(!has_default_header(&Client::builder().default_headers(decoy).build().unwrap(), &AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_builder_that_is_gone_is_an_error() {
+        let clients = Clients { unbuilt: Mutex::new(None), main: OnceLock::new(), direct: OnceLock::new(), is_given: false };
+        assert_eq!(clients.main(&Origins::default()).unwrap_err().kind(), crate::error::ErrorKind::Configuration);
     }
 
     /// F31: pins what reqwest's Debug output shows.

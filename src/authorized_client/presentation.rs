@@ -35,6 +35,11 @@ impl Presentation {
         Ok(())
     }
 
+    /// RFC 9449, section 7.1: a token that is bound to a key has a scheme of its own.
+    pub(super) fn suits(&self, token: &AccessToken) -> bool {
+        token.dpop_key().is_none() || self.scheme.is_none()
+    }
+
     /// Puts the token on a request. The value is marked sensitive, so that Debug output and HTTP/2's tables leave it out.
     pub(super) fn put(&self, token: &AccessToken, headers: &mut HeaderMap) {
         let value = match &self.scheme {
@@ -73,6 +78,11 @@ mod tests {
             assert_eq!(headers[header], expected);
             assert!(headers[header].is_sensitive());
         }
+        let bound = AccessToken::dpop("abc", crate::dpop::DpopKey::generate().unwrap()).unwrap();
+        let mut presentation = Presentation::default();
+        assert!(presentation.suits(&bound));
+        presentation.set_scheme("Bearer".to_owned()).unwrap();
+        assert!(presentation.suits(&token) && !presentation.suits(&bound));
         assert!(Presentation::default().set_scheme("To ken\n".to_owned()).is_err());
     }
 }

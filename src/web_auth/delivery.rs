@@ -61,14 +61,21 @@ impl Delivery {
         }
         let url = match signed {
             None => self.urls.url(metadata, request),
-            Some(_) => AuthorizeUrl::new(metadata).with(|url| write(request, signed, url)),
+            Some(_) => AuthorizeUrl::new(metadata).with(|url| {
+                // OpenID Connect Core 1.0, section 6.1: these "MUST always be passed using the OAuth 2.0 request syntax", too.
+                url.put("response_type", Value::Text("code"));
+                if request.parameters.ask_for_identity() {
+                    url.put("scope", Value::Text("openid"));
+                }
+                write(request, signed, url);
+            }),
         };
         Ok(Delivered { url, url_life: signed.map(|_| LIFE) })
     }
 }
 
 /// RFC 9101, section 5: "client_id" and the request object, which holds all the rest. "The client MAY send the parameters included in
-/// the Request Object duplicated in the query parameters": it does not.
+/// the Request Object duplicated in the query parameters": it does only where OpenID Connect wants it.
 fn write(request: &AuthorizationRequest<'_>, signed: Option<&str>, to: &mut impl Written) {
     match signed {
         None => request.write(to),

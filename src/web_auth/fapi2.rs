@@ -63,6 +63,9 @@ impl WebAuth {
         if self.application.accepts_missing_token_type() {
             return refused("takes no tokens without a type; leave danger_accept_missing_token_type out");
         }
+        if metadata.issuer_alias.is_some() {
+            return refused("knows each provider by one name; leave danger_accept_issuer out");
+        }
         // https, or loopback: another program may have a private scheme as well.
         if !Url::parse(redirect_uri).is_ok_and(|uri| origin::is_confidential(&uri)) {
             return refused("does not take a redirect URI of a private scheme; use one that is https, or on loopback");

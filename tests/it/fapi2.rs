@@ -46,7 +46,9 @@ async fn what_the_profile_refuses_is_refused_before_a_login_begins() {
     let by = |key: &PrivateKey| ClientAuth::private_key_jwt(key.clone());
     let bound = |client_auth| web_auth(&provider, client_auth).dpop_per_login().fapi2();
     let loose = Application::new(provider.issuer(), "bank").client_auth(by(&key)).danger_accept_missing_token_type();
-    let rows: [(&str, WebAuth); 9] = [
+    let renamed = Application::new(provider.issuer(), "bank").client_auth(by(&key)).danger_accept_issuer("https://bank.example");
+    let rows: [(&str, WebAuth); 10] = [
+        ("danger_accept_issuer", renamed.web_auth().redirect_uri(REDIRECT_URI).dpop_per_login().fapi2()),
         ("use private_key_jwt", bound(ClientAuth::none())),
         ("use private_key_jwt", bound(ClientAuth::client_secret_basic("secret"))),
         ("use private_key_jwt", bound(ClientAuth::client_secret_post("secret"))),

@@ -41,7 +41,8 @@ async fn all_of_a_request_is_signed() {
         .organization("org_acme")
         .parameter("own", "7");
     let login = auth.begin().await.unwrap();
-    assert_eq!(names(&login), ["client_id", "request"]);
+    assert_eq!(names(&login), ["response_type", "scope", "client_id", "request"]);
+    assert_eq!(parameter(login.url().as_str(), "scope"), "openid", "the rest is signed alone");
     let jwt = parameter(login.url().as_str(), "request");
     assert_eq!(part(&jwt, 0), json!({ "alg": "ES256", "typ": "oauth-authz-req+jwt", "kid": "2025" }));
     let claims = part(&jwt, 1);
