@@ -28,11 +28,11 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     }
 
     /// What is kept if it is younger than `fresh_for`, else fetched anew. When that fails for a passing reason, what is
-    /// kept goes on serving until it is `stale_for` old, and the next attempt waits a little: not everybody who needs
-    /// it has to wait for a host that is down.
+    /// kept goes on serving until it is `stale_for` old, and the next attempt waits a little after this one has ended: not
+    /// everybody who needs it has to wait for a host that is down.
     pub(crate) async fn current<F>(
         &self,
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp + Send,
         fresh_for: Duration,
         stale_for: Duration,
         fetch: impl FnOnce() -> F + Send,
@@ -40,6 +40,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        let now = clock();
         let younger_than = |limit: Duration| move |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < limit;
         let (is_fresh, is_stale) = (younger_than(fresh_for), younger_than(stale_for));
         let will_do = |kept: &Dated<T>| is_fresh(kept) || (is_stale(kept) && kept.was_refused_lately(now));
@@ -47,7 +48,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
             return Ok(kept);
         }
         match self.flight.run(|| self.kept_if(will_do), || self.keeping(now, fetch())).await {
-            Err(error) if error.is_transient() => self.stale_if(is_stale, now).ok_or(error),
+            Err(error) if error.is_transient() => self.stale_if(is_stale, clock()).ok_or(error),
             fetched => fetched,
         }
     }
@@ -84,7 +85,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
     fn stale_if(&self, good_enough: impl FnOnce(&Dated<T>) -> bool, now: Timestamp) -> Option<T> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_mut().filter(|kept| good_enough(kept)).map(|kept| {
-            kept.refused = Some(now);
+            kept.refused = kept.refused.max(Some(now));
             kept.value.clone()
         })
     }
@@ -202,7 +203,7 @@ const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
     use super::*;
 
@@ -225,7 +226,7 @@ mod tests {
             }
         };
         let down = || Err(Error::new(ErrorKind::Network, "it is down").transient());
-        let current = |moment: i64, result: Result<u8>| cached.current(at(moment), FRESH_FOR, STALE_FOR, fetch(result));
+        let current = |moment: i64, result: Result<u8>| cached.current(move || at(moment), FRESH_FOR, STALE_FOR, fetch(result));
         assert_eq!(current(0, Ok(1)).await.unwrap(), 1);
         assert_eq!(current(599, down()).await.unwrap(), 1);
         for (moment, asked) in [(600, 2), (600, 2), (629, 2), (630, 3), (645, 3), (610, 4), (86_399, 5)] {
@@ -238,6 +239,32 @@ mod tests {
         assert_eq!(current(700, Err(lasting)).await.unwrap_err().kind(), ErrorKind::Discovery);
         assert_eq!(fetches.load(Ordering::Relaxed), 8);
         assert_eq!(current(86_401, Ok(2)).await.unwrap(), 2);
+    }
+
+    /// D18: a host that takes the call and never answers.
+    #[tokio::test]
+    async fn a_host_that_hangs_is_left_in_peace_after_its_time_is_over() {
+        let (cached, seconds, fetches) = (Cached::new(), Arc::new(AtomicI64::new(0)), Arc::new(AtomicUsize::new(0)));
+        let current = |takes: i64, result: Result<u8>| {
+            let (clock, seconds, fetches) = (Arc::clone(&seconds), Arc::clone(&seconds), Arc::clone(&fetches));
+            cached.current(
+                move || at(clock.load(Ordering::Relaxed)),
+                FRESH_FOR,
+                STALE_FOR,
+                move || async move {
+                    fetches.fetch_add(1, Ordering::Relaxed);
+                    seconds.fetch_add(takes, Ordering::Relaxed);
+                    result
+                },
+            )
+        };
+        let hangs = || Err(Error::new(ErrorKind::TimedOut, "it hangs").transient());
+        current(0, Ok(1)).await.unwrap();
+        seconds.store(700, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert_eq!(current(30, hangs()).await.unwrap(), 1);
+        }
+        assert_eq!(fetches.load(Ordering::Relaxed), 2, "nobody else waited for it");
     }
 
     /// G5

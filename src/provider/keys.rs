@@ -33,7 +33,7 @@ impl Keys {
     /// Whether a key of the provider signed this. An unknown or a rotated key is looked for once more at the provider.
     pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>) -> Result<Verdict> {
         let now = self.clock.now();
-        let set = self.sets.current(now, FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
+        let set = self.sets.current(|| self.clock.now(), FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
         match set.verify(jws) {
             Verdict::UnknownKey => {
                 let settled = |kept: &Arc<KeySet>| !Arc::ptr_eq(kept, &set) || !self.may_ask_for_unknown(now);
