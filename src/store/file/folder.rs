@@ -89,6 +89,12 @@ impl Folder {
         removed.map_err(|error| self.failed(name, "could not be removed; remove it by hand", error))
     }
 
+    /// Whether there is something to remove.
+    pub(super) fn holds(&self, name: &str) -> Result<bool> {
+        let is_there = |name: &str| fs::symlink_metadata(self.path.join(name)).is_ok();
+        Ok(self.exists()? && (is_there(name) || is_there(&new(name))))
+    }
+
     /// An empty file, to be locked.
     pub(super) fn open_empty(&self, name: &str) -> Result<fs::File> {
         self.create()?;

@@ -101,8 +101,8 @@ impl CredentialsStore for File {
 
     async fn remove(&self, key: &RecordKey) -> Result<()> {
         let (store, key) = (self.clone(), key.clone());
-        let folder = self.folder.clone();
-        if !off_the_workers(move || folder.exists()).await? {
+        let (folder, name) = (self.folder.clone(), key.id());
+        if !off_the_workers(move || folder.holds(&name)).await? {
             return Ok(());
         }
         let saving = FileLock::acquire(&self.folder, saving(&key), SAVING).await?;

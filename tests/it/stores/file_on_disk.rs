@@ -204,6 +204,18 @@ async fn reading_and_removing_nothing_makes_no_folder() {
     assert!(!folder.path().exists());
 }
 
+/// Whoever clears the sessions of made-up cookies leaves nothing behind.
+#[tokio::test]
+async fn removing_what_was_never_there_makes_no_file() {
+    let folder = ScratchFolder::new();
+    let store = File::new(folder.path());
+    assert!(store.save(&key("a person's"), None, &record(1, b"one")).await.unwrap());
+    let count = || fs::read_dir(folder.path()).unwrap().count();
+    let before = count();
+    store.remove(&key("made up")).await.unwrap();
+    assert_eq!(count(), before);
+}
+
 #[tokio::test]
 async fn what_cannot_be_removed_does_not_count_as_removed() {
     let id = key("").id();
