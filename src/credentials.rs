@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -101,7 +102,8 @@ impl Credentials {
 
     /// What was asked for and not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
-        self.0.requested.scope.split(' ').filter(|scope| !scope.is_empty() && !self.has_scope(scope))
+        let granted: HashSet<&str> = self.scope().split(' ').collect();
+        self.0.requested.scope.split(' ').filter(move |scope| !scope.is_empty() && !granted.contains(scope))
     }
 
     /// What was granted, in more detail than a scope can say (RFC 9396, section 7): objects with a `type`, each read into a type

@@ -15,7 +15,7 @@ impl OfflineAccess {
             return;
         }
         let remedy = if holds_scope(&credentials.parts().requested.scope, "offline_access") {
-            "although offline_access was asked for: allow offline access for this API at the provider"
+            "although offline_access was asked for: allow offline access for this API at the provider, or set prompt(\"consent\")"
         } else {
             "add offline_access to the scope"
         };
