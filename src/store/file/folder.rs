@@ -89,10 +89,13 @@ impl Folder {
         removed.map_err(|error| self.failed(name, "could not be removed; remove it by hand", error))
     }
 
-    /// Whether there is something to remove.
+    /// Whether there is, or may be, something to remove.
     pub(super) fn holds(&self, name: &str) -> Result<bool> {
-        let is_there = |name: &str| fs::symlink_metadata(self.path.join(name)).is_ok();
-        Ok(self.exists()? && (is_there(name) || is_there(&new(name))))
+        let is_absent = |name: &str| {
+            let found = fs::symlink_metadata(self.path.join(name));
+            found.is_err_and(|error| error.kind() == IoKind::NotFound)
+        };
+        Ok(self.exists()? && !(is_absent(name) && is_absent(&new(name))))
     }
 
     /// An empty file, to be locked.
