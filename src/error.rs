@@ -197,6 +197,18 @@ impl Error {
         self.0.attachment.as_deref().and_then(|attachment| attachment.downcast_ref())
     }
 
+    /// Whether this error, or an error of this crate among its causes, has an attachment of that type.
+    pub(crate) fn is_or_is_caused_by<T: Any>(&self) -> bool {
+        let mut error = Some(self);
+        while let Some(this) = error {
+            if this.attachment::<T>().is_some() {
+                return true;
+            }
+            error = this.0.source.as_deref().and_then(|source| source.downcast_ref());
+        }
+        false
+    }
+
     fn unshared(&mut self) -> &mut Inner {
         Arc::get_mut(&mut self.0).expect("an error is built before it is shared")
     }

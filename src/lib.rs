@@ -104,6 +104,7 @@ mod token_source;
 mod transport;
 mod userinfo;
 pub mod web_auth;
+mod worker;
 
 pub use access_token::{AccessToken, TokenType};
 pub use application::Application;

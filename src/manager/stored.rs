@@ -20,6 +20,13 @@ struct Stored<'a> {
     /// Whose record it is: a store that mixes them up is found out.
     #[serde(borrow)]
     key: Text<'a>,
+    /// What a store can look the record up by: see `Record::session` and the methods after it.
+    #[serde(borrow, default)]
+    session: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sub: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sid: Option<Text<'a>>,
     #[serde(borrow)]
     issuer: Text<'a>,
     #[serde(borrow)]
@@ -80,8 +87,12 @@ impl Content {
         let (id, login) = (key.id(), &self.login.credentials);
         let keys = self.dpop_keys();
         let key_texts: Vec<_> = keys.iter().map(|key| key.to_stored()).collect();
+        let (user, sid) = (login.user(), login.user().and_then(|user| user.get::<String>("sid")));
         let stored = Stored {
             key: text(&id),
+            session: Some(text(key.session())),
+            sub: user.map(|user| text(user.subject())),
+            sid: sid.as_deref().map(text),
             issuer: text(login.issuer()),
             client_id: text(login.client_id()),
             login: StoredToken::of(&self.login, &keys),

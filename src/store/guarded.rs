@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordKey};
+use crate::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordFilter, RecordKey};
 
 /// A store whose panics are errors of that store: new tokens that it was about to keep must not go down with it.
 pub(crate) struct Guarded<T>(pub(crate) T);
@@ -33,6 +33,10 @@ impl<T: CredentialsStore> CredentialsStore for Guarded<T> {
 
     async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
         without_panic(async { self.0.announce(key, lock, intent).await }).await
+    }
+
+    async fn list(&self, program: &RecordKey, filter: &RecordFilter) -> Result<Vec<RecordKey>> {
+        without_panic(async { self.0.list(program, filter).await }).await
     }
 
     fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {

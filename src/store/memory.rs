@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::store::{CredentialsStore, Record, RecordKey};
+use crate::store::{CredentialsStore, Record, RecordFilter, RecordKey};
 
 /// Keeps credentials as long as the program runs. Clones keep them together.
 #[derive(Clone, Default)]
@@ -36,6 +36,11 @@ impl CredentialsStore for Memory {
     async fn remove(&self, key: &RecordKey) -> Result<()> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         Ok(())
+    }
+
+    async fn list(&self, program: &RecordKey, filter: &RecordFilter) -> Result<Vec<RecordKey>> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(records.values().filter(|record| filter.matches(record)).filter_map(|record| program.of(record)).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "file")]
 mod file;
+mod filter;
 mod generation;
 mod guarded;
 mod intent;
@@ -19,6 +20,7 @@ mod seal;
 
 #[cfg(feature = "file")]
 pub use file::File;
+pub use filter::RecordFilter;
 pub(crate) use generation::next_generation;
 pub(crate) use guarded::Guarded;
 pub use intent::{Announced, Intent, Outcome};
@@ -74,6 +76,18 @@ pub trait CredentialsStore: Send + Sync + 'static {
         Lock::within_this_process(key.clone(), wait)
     }
 
+    /// The keys of the program's records that `filter` selects, in any order. `program` is any key of the program. Records
+    /// whose session is not known (release 0.1.0) and those of services may be left out.
+    ///
+    /// # Errors
+    /// `Store`; `Configuration` where the store cannot list its records, which is the default.
+    fn list(&self, program: &RecordKey, filter: &RecordFilter) -> impl Future<Output = Result<Vec<RecordKey>>> + Send {
+        let _ = (program, filter);
+        std::future::ready(Err(Error::configuration(
+            "this store cannot list its records; use store::Memory, store::File, store::Keychain or store::Redis, or implement list",
+        )))
+    }
+
     /// The record, for who holds its lock. By default that is [`load`](Self::load); a store that learns what there is while it
     /// locks need not be asked again.
     ///
@@ -116,13 +130,41 @@ impl Error {
     pub fn store(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Store, "the credentials' store failed; its source says why").with_source(cause)
     }
+
+    /// A record is there and cannot be opened: it is cut off, sealed with another key, of a newer release, or no record. A login
+    /// replaces it, and a logout removes it.
+    #[must_use]
+    pub fn is_unreadable_record(&self) -> bool {
+        self.is_or_is_caused_by::<UnreadableRecord>()
+    }
+
+    /// This machine has no keychain. A store without one is [`File`] or [`Memory`].
+    #[must_use]
+    pub fn is_no_keychain(&self) -> bool {
+        self.is_or_is_caused_by::<NoKeychain>()
+    }
+
+    #[must_use]
+    pub(crate) fn unreadable_record(self) -> Self {
+        self.with_attachment(UnreadableRecord)
+    }
+
+    #[cfg(feature = "keychain")]
+    #[must_use]
+    pub(crate) fn no_keychain(self) -> Self {
+        self.with_attachment(NoKeychain)
+    }
 }
+
+struct UnreadableRecord;
+
+struct NoKeychain;
 
 /// The trait as an object.
 pub(crate) mod dynamic {
     use std::pin::Pin;
 
-    use super::{Announced, CredentialsStore, Duration, Future, Intent, Lock, Outcome, Record, RecordKey, Result};
+    use super::{Announced, CredentialsStore, Duration, Future, Intent, Lock, Outcome, Record, RecordFilter, RecordKey, Result};
 
     type Promised<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -134,6 +176,7 @@ pub(crate) mod dynamic {
         fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>>;
         fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced>;
         fn settle(&self, lock: &Lock, outcome: Outcome) -> bool;
+        fn list<'a>(&'a self, program: &'a RecordKey, filter: &'a RecordFilter) -> Promised<'a, Vec<RecordKey>>;
     }
 
     impl<T: CredentialsStore> DynCredentialsStore for T {
@@ -163,6 +206,10 @@ pub(crate) mod dynamic {
 
         fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
             CredentialsStore::settle(self, lock, outcome)
+        }
+
+        fn list<'a>(&'a self, program: &'a RecordKey, filter: &'a RecordFilter) -> Promised<'a, Vec<RecordKey>> {
+            Box::pin(CredentialsStore::list(self, program, filter))
         }
     }
 }

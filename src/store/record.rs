@@ -1,8 +1,11 @@
 use std::fmt;
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::json::{self, Text};
+use crate::store::RecordKey;
 
 /// What a store keeps: bytes that say which format and which generation they are. They hold tokens, so a store that
 /// others can read has to seal them; `Debug` shows none, and they are wiped on drop.
@@ -27,7 +30,9 @@ impl Record {
     /// `Store` when the bytes are cut off, no record, or one of a newer release.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         let bytes = Zeroizing::new(bytes);
-        let refused = |why: &str| Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
+        let refused = |why: &str| {
+            Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}")).unreadable_record()
+        };
         if bytes.len() < HEAD || bytes[..4] != MAGIC[..4] {
             return Err(refused("they are cut off, or were not stored by this library; remove them to log in anew"));
         }
@@ -55,6 +60,45 @@ impl Record {
     pub(crate) fn content(&self) -> &[u8] {
         &self.bytes[HEAD..]
     }
+
+    /// The session's name, as [`RecordKey::session`] has it. None in a program's own token, and in records of release 0.1.0.
+    #[must_use]
+    pub fn session(&self) -> Option<String> {
+        self.labels()?.session.map(|session| session.to_string())
+    }
+
+    /// The person, by the `sub` of their ID token.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        self.labels()?.sub.map(|subject| subject.to_string())
+    }
+
+    /// The session at the provider, by the `sid` of the ID token.
+    #[must_use]
+    pub fn provider_session(&self) -> Option<String> {
+        self.labels()?.sid.map(|id| id.to_string())
+    }
+
+    pub(crate) fn is_stored_under(&self, key: &RecordKey) -> bool {
+        self.labels().is_some_and(|labels| *labels.key == *key.id())
+    }
+
+    fn labels(&self) -> Option<Labels<'_>> {
+        json::object(self.content()).ok()
+    }
+}
+
+/// The members of a record's content that a store can look it up by.
+#[derive(Deserialize)]
+struct Labels<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow, default)]
+    session: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sub: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sid: Option<Text<'a>>,
 }
 
 impl fmt::Debug for Record {

@@ -91,7 +91,10 @@ impl SealingKeys {
     /// # Errors
     /// `Store` when none of the keys sealed it, when it was changed or is another session's, or when it is not sealed.
     pub fn open(&self, key: &RecordKey, sealed: &[u8]) -> Result<Record> {
-        let refused = |why: &str| Err(Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}")));
+        let refused = |why: &str| {
+            let error = Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
+            Err(error.unreadable_record())
+        };
         let Some((head, ciphertext)) = sealed.split_at_checked(HEAD).filter(|(head, _)| head[..4] == MAGIC[..4]) else {
             return refused("they are cut off, or were not sealed by this library; remove them to log in anew");
         };
