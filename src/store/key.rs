@@ -87,7 +87,7 @@ impl Program {
 }
 
 /// Each part with its length before it, so that no two keys run together.
-fn hash(parts: &[&str]) -> String {
+pub(in crate::store) fn hash(parts: &[&str]) -> String {
     let mut text = Vec::new();
     for part in parts {
         text.extend_from_slice(&(part.len() as u64).to_be_bytes());

@@ -1,6 +1,7 @@
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,22 +9,49 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::RecordKey;
+use crate::worker;
 
-/// Exclusive use of a record, until it is dropped.
+/// Exclusive use of a record. It ends when the lock is released or dropped.
 pub struct Lock {
-    guard: Box<dyn Any + Send + Sync>,
+    held: Box<dyn Held>,
+}
+
+type Released = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+trait Held: Send + Sync {
+    /// The release, where it takes more than a drop.
+    fn release(self: Box<Self>) -> Option<Released>;
+}
+
+struct UntilDropped<G>(G);
+
+struct UntilReleased<G, R> {
+    guard: G,
+    release: R,
 }
 
 impl Lock {
-    /// Held as long as `guard` is not dropped.
-    pub fn new(guard: impl Any + Send + Sync) -> Self {
-        Self { guard: Box::new(guard) }
+    /// A lock that ends when `guard` is dropped.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self { held: Box::new(UntilDropped(guard)) }
     }
 
-    /// What holds it, if that is a `T`.
-    #[must_use]
-    pub fn guard<T: Any>(&self) -> Option<&T> {
-        self.guard.downcast_ref()
+    /// A lock that ends when the future of `release` does. When the lock is dropped instead, only `guard` is dropped: it has to
+    /// end the lock too, at the latest some time later.
+    pub fn with_release<G, F>(guard: G, release: impl FnOnce(G) -> F + Send + Sync + 'static) -> Self
+    where
+        G: Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self { held: Box::new(UntilReleased { guard, release }) }
+    }
+
+    /// Ends the lock and waits until others can have it, up to 5 seconds. A program that ends right afterwards leaves no lock
+    /// behind.
+    pub async fn release(self) {
+        let Some(released) = self.held.release() else { return };
+        // An error says that there is no thread to wait on. The guard is dropped then, which ends the lock as well.
+        _ = worker::run(async move { Ok(tokio::time::timeout(RELEASED_WITHIN, released).await.is_ok()) }).await;
     }
 
     /// Among the tasks of this process.
@@ -36,6 +64,25 @@ impl Lock {
                 format!("the stored credentials were in use for more than {} seconds; try again", wait.as_secs()),
             )
         })
+    }
+}
+
+impl<G: Send + Sync> Held for UntilDropped<G> {
+    fn release(self: Box<Self>) -> Option<Released> {
+        drop(self.0);
+        None
+    }
+}
+
+impl<G, R, F> Held for UntilReleased<G, R>
+where
+    G: Send + Sync,
+    R: FnOnce(G) -> F + Send + Sync,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn release(self: Box<Self>) -> Option<Released> {
+        let Self { guard, release } = *self;
+        Some(Box::pin(release(guard)))
     }
 }
 
@@ -61,9 +108,13 @@ fn mutex_of(key: RecordKey) -> Arc<AsyncMutex<()>> {
     mutex
 }
 
+const RELEASED_WITHIN: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -76,5 +127,34 @@ mod tests {
             held.push(Lock::within_this_process(key, Duration::from_secs(1)).await.unwrap());
         }
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    /// J18
+    #[tokio::test]
+    async fn a_release_is_waited_for() {
+        let (holder, mut held) = oneshot::channel::<()>();
+        let (began, begins) = oneshot::channel();
+        let (go_on, goes_on) = oneshot::channel();
+        let lock = Lock::with_release(holder, move |holder| async move {
+            began.send(()).unwrap();
+            goes_on.await.unwrap();
+            holder.send(()).unwrap();
+        });
+        let released = tokio::spawn(lock.release());
+        begins.await.unwrap();
+        assert!(!released.is_finished() && held.try_recv().is_err());
+        go_on.send(()).unwrap();
+        released.await.unwrap();
+        held.try_recv().expect("it was released before release() returned");
+    }
+
+    /// J18
+    #[tokio::test]
+    async fn a_lock_that_is_dropped_drops_its_guard() {
+        let (holder, held) = oneshot::channel::<()>();
+        drop(Lock::with_release(holder, |_holder| std::future::pending()));
+        held.await.expect_err("the guard was dropped, and the release not begun");
+        let (holder, held) = oneshot::channel::<()>();
+        Lock::new(holder).release().await;
+        held.await.expect_err("the guard was dropped");
     }
 }

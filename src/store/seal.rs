@@ -81,7 +81,7 @@ impl SealingKeys {
         sealed.extend_from_slice(MAGIC);
         sealed.extend_from_slice(&sealing_key.id());
         sealed.extend_from_slice(&record.generation().to_be_bytes());
-        let context = context(&sealed, key);
+        let context = context(&sealed, &key.id());
         sealed.extend_from_slice(&Cipher::new(sealing_key.expose()).seal(&context, record.as_bytes()));
         Ok(sealed)
     }
@@ -91,6 +91,11 @@ impl SealingKeys {
     /// # Errors
     /// `Store` when none of the keys sealed it, when it was changed or is another session's, or when it is not sealed.
     pub fn open(&self, key: &RecordKey, sealed: &[u8]) -> Result<Record> {
+        self.open_by_id(&key.id(), sealed)
+    }
+
+    /// The same for the record key's [`id`](RecordKey::id).
+    pub(crate) fn open_by_id(&self, id: &str, sealed: &[u8]) -> Result<Record> {
         let refused = |why: &str| {
             let error = Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
             Err(error.unreadable_record())
@@ -105,7 +110,7 @@ impl SealingKeys {
         let Some(sealing_key) = self.0.iter().find(|candidate| candidate.id() == key_id) else {
             return refused("they were sealed with another key; give that one too, or remove them");
         };
-        match Cipher::new(sealing_key.expose()).open(&context(head, key), ciphertext) {
+        match Cipher::new(sealing_key.expose()).open(&context(head, id), ciphertext) {
             Some(mut plain) => Record::from_bytes(std::mem::take(&mut *plain)),
             None => refused("they were changed, cut off, or put in the place of another session's; remove them to log in anew"),
         }
@@ -143,8 +148,8 @@ impl fmt::Debug for SealingKeys {
 }
 
 /// What the tag vouches for beside the record: everything before the nonce, and whose record it is.
-fn context(head: &[u8], key: &RecordKey) -> Vec<u8> {
-    [head, key.id().as_bytes()].concat()
+fn context(head: &[u8], id: &str) -> Vec<u8> {
+    [head, id.as_bytes()].concat()
 }
 
 /// The format's name and version. Then the key's id, the generation, the nonce, and the sealed record with its tag.

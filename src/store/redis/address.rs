@@ -6,12 +6,12 @@ use url::{Host, Url};
 
 use crate::error::{Error, Result};
 
-/// Where Redis is, how to get there, and who to be there.
+/// The host and port of a Redis, the name that its certificate has to have, and the login there.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
-    /// Whom TLS has to find there; none where it is not spoken.
+    /// None where TLS is not spoken.
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) login: RedisConnectionInfo,
 }
@@ -49,8 +49,37 @@ impl Address {
         Ok(Self { host, port, server_name, login: parsed.redis_settings().clone().set_skip_set_lib_name() })
     }
 
-    /// Nobody on the network can read along.
-    pub(super) fn is_confidential(&self) -> bool {
+    /// Another server of the same fleet: the same login there, and TLS where this one speaks it.
+    pub(super) fn at(&self, host: &str, port: u16) -> Result<Self> {
+        let server_name = self.server_name.as_ref().map(|_| ServerName::try_from(host.to_owned())).transpose();
+        let server_name = server_name.map_err(|_| {
+            Error::configuration(
+                "Redis named a server that no certificate can be for; have it announce the names in its certificates",
+            )
+        })?;
+        Ok(Self { host: host.to_owned(), port, server_name, login: self.login.clone() })
+    }
+
+    /// # Errors
+    /// `Configuration` for plain text over a network, unless the program allows it.
+    pub(super) fn require_confidential(&self, may_be_plain: bool) -> Result<()> {
+        if may_be_plain || self.is_confidential() {
+            return Ok(());
+        }
+        Err(Error::configuration("Redis is spoken to without TLS only on loopback; use a rediss:// URL"))
+    }
+
+    pub(super) fn has_the_login_of(&self, other: &Self) -> bool {
+        let parts = |address: &Self| {
+            let login = &address.login;
+            let texts = [login.username(), login.password()].map(|text| text.map(str::to_owned));
+            (texts, login.db(), address.server_name.is_some())
+        };
+        parts(self) == parts(other)
+    }
+
+    /// No other machine can read the traffic.
+    fn is_confidential(&self) -> bool {
         self.server_name.is_some()
             || self.host == "localhost"
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,5 +1,5 @@
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -7,75 +7,68 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::crypto;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::redis::connection::Connection;
-use crate::store::redis::{Keys, Stored, scripts};
-use crate::store::{Lock, Outcome};
+use crate::store::Lock;
+use crate::store::redis::command::Command;
+use crate::store::redis::scripts;
+use crate::store::redis::servers::Servers;
+use crate::worker;
 
-/// Exclusive use of a record among all replicas: a key that nobody else can set until it is released or expires. While it is
-/// held, a task extends it; when it is dropped, that task releases it.
+/// Exclusive use of a record among all replicas: a key that no other holder can set until it is released or expires. While it is
+/// held, a task on the worker extends it. The task releases it when it is told to, and when this is dropped.
 pub(super) struct Lease {
-    pub(super) holder: String,
-    found: Mutex<Option<Stored>>,
-    outcome: Arc<Mutex<Option<Outcome>>>,
-    _held: oneshot::Sender<()>,
+    release: oneshot::Sender<oneshot::Sender<()>>,
 }
 
 struct Keeper {
-    connection: Arc<Connection>,
-    keys: Keys,
+    servers: Arc<Servers>,
+    key: String,
     holder: String,
     life: Duration,
-    outcome: Arc<Mutex<Option<Outcome>>>,
 }
 
 impl Lease {
-    /// Asks again and again, at random moments. On a task of its own, which gives up when the future is dropped: what it
-    /// gets just then is released.
+    /// Asks again and again, at random moments, until `wait` is over. When the future is dropped, the task gives up, and releases a
+    /// lease that it gets just then.
     pub(super) async fn acquire(
-        connection: &Arc<Connection>,
-        keys: Keys,
+        servers: &Arc<Servers>,
+        key: String,
         life: Duration,
         wait: Duration,
         within_this_process: Lock,
     ) -> Result<Self> {
-        let keeper = Keeper { connection: Arc::clone(connection), keys, holder: new_holder()?, life, outcome: Arc::default() };
+        let keeper = Keeper { servers: Arc::clone(servers), key, holder: new_holder()?, life };
         let (sender, receiver) = oneshot::channel();
-        tokio::spawn(async move {
-            let found = match keeper.acquires_within(wait, || sender.is_closed()).await {
-                Ok(found) => Mutex::new(Some(found)),
-                Err(error) => {
-                    _ = sender.send(Err(error));
-                    return;
-                }
-            };
-            let (held, dropped) = oneshot::channel();
-            let outcome = Arc::clone(&keeper.outcome);
-            // Nobody there to take it: `held` is dropped, and the keeper releases at once.
-            _ = sender.send(Ok(Self { holder: keeper.holder.clone(), found, outcome, _held: held }));
-            keeper.keep(dropped, within_this_process).await;
-        });
+        worker::spawn(async move {
+            if let Err(error) = keeper.acquires_within(wait, || sender.is_closed()).await {
+                _ = sender.send(Err(error));
+                return;
+            }
+            let (release, released) = oneshot::channel();
+            // When the receiver is gone, `release` is dropped, and the keeper releases at once.
+            _ = sender.send(Ok(Self { release }));
+            keeper.keep(released, within_this_process).await;
+        })?;
         receiver
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Store, "the wait for the stored credentials was broken off; try again")))
     }
 
-    /// The record as it was when the lease was acquired, once: who asks again wants to know what it is now.
-    pub(super) fn found(&self) -> Option<Stored> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    pub(super) fn settle(&self, outcome: Outcome) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    /// Waits until others can have it, or until it is clear that Redis cannot be told; it ends by itself then.
+    pub(super) async fn release(self) {
+        let (done, released) = oneshot::channel();
+        if self.release.send(done).is_ok() {
+            _ = released.await;
+        }
     }
 }
 
 impl Keeper {
-    async fn acquires_within(&self, wait: Duration, given_up: impl Fn() -> bool) -> Result<Stored> {
+    async fn acquires_within(&self, wait: Duration, given_up: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now().checked_add(wait);
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(found) = self.acquires().await? {
-                return Ok(found);
+            if self.acquires().await? {
+                return Ok(());
             }
             let left = deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() || given_up() {
@@ -86,60 +79,37 @@ impl Keeper {
         }
     }
 
-    /// What the lease is for, when it is this holder's.
-    async fn acquires(&self) -> Result<Option<Stored>> {
-        let mut call = scripts::ACQUIRE.key(&self.keys.lease);
-        call.key(&self.keys.record).arg(&self.holder).arg(milliseconds(self.life));
-        let call = &call;
-        let (acquired, generation, sealed): (bool, _, _) = self
-            .connection
-            .run("the stored credentials were not locked", |mut to| async move { call.invoke_async(&mut to).await })
-            .await?;
-        Ok(acquired.then_some(Stored { generation, sealed }))
+    async fn acquires(&self) -> Result<bool> {
+        let acquire = Command::script(&scripts::ACQUIRE, &self.key).arg(&self.holder).arg(milliseconds(self.life));
+        self.servers.run("the stored credentials were not locked", acquire).await
     }
 
     /// Whether there may be something left to extend.
     async fn extends(&self) -> bool {
-        let mut call = scripts::EXTEND.key(&self.keys.lease);
-        call.arg(&self.holder).arg(milliseconds(self.life));
-        let call = &call;
-        self.connection
-            .run("the lock was not extended", |mut to| async move { call.invoke_async(&mut to).await })
-            .await
-            .unwrap_or(true)
+        let extend = Command::script(&scripts::EXTEND, &self.key).arg(&self.holder).arg(milliseconds(self.life));
+        self.servers.run("the lock was not extended", extend).await.unwrap_or(true)
     }
 
-    async fn releases(&self, outcome: Option<Outcome>) -> Result<()> {
-        let outcome = match outcome {
-            None => "open",
-            Some(Outcome::NotTaken) => "not taken",
-            Some(Outcome::Unknown) => "unknown",
-        };
-        let mut call = scripts::RELEASE.key(&self.keys.lease);
-        call.key(&self.keys.record).arg(&self.holder).arg(outcome);
-        let call = &call;
-        self.connection.run("the lock was not released", |mut to| async move { call.invoke_async(&mut to).await }).await
+    async fn releases(&self) -> Result<()> {
+        let release = Command::script(&scripts::RELEASE, &self.key).arg(&self.holder);
+        self.servers.run("the lock was not released", release).await
     }
 
-    async fn keep(self, mut dropped: oneshot::Receiver<()>, within_this_process: Lock) {
+    async fn keep(self, mut released: oneshot::Receiver<oneshot::Sender<()>>, within_this_process: Lock) {
         // A holder that hangs does not keep the fleet out for ever.
-        let end = Instant::now() + LONGEST_HELD;
-        while timeout(self.life / 3, &mut dropped).await.is_err() {
-            if Instant::now() > end || !self.extends().await {
-                _ = dropped.await;
-                break;
+        let end = Instant::now().checked_add(self.life.saturating_mul(LIVES));
+        let told = loop {
+            match timeout(self.life / 3, &mut released).await {
+                Ok(told) => break told,
+                Err(_) if end.is_none_or(|end| Instant::now() < end) && self.extends().await => {}
+                Err(_) => break released.await,
             }
-        }
-        let outcome = *self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut released = self.releases(outcome).await;
+        };
+        // When Redis cannot be told, the lease ends by itself.
+        _ = self.releases().await;
         drop(within_this_process);
-        // The lease ends by itself; but what came of the refresh token, others can learn only from here.
-        let mut pause = FIRST_PAUSE;
-        let end = Instant::now() + TELLS_FOR;
-        while released.is_err() && outcome.is_some() && Instant::now() < end {
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(LONGEST_RETRY_PAUSE);
-            released = self.releases(outcome).await;
+        if let Ok(done) = told {
+            _ = done.send(());
         }
     }
 }
@@ -150,7 +120,7 @@ fn in_use(wait: Duration) -> Error {
     Error::new(ErrorKind::Store, message).transient()
 }
 
-/// Nobody else has this name, nor had it before.
+/// A name that no other holder has.
 fn new_holder() -> Result<String> {
     let mut random = [0; 16];
     crypto::random(&mut random)?;
@@ -175,6 +145,5 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_HELD: Duration = Duration::from_secs(5 * 60);
-const TELLS_FOR: Duration = Duration::from_secs(5 * 60);
-const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// A lease is extended for so many of its lives: 5 minutes by default.
+const LIVES: u32 = 8;

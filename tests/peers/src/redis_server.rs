@@ -15,6 +15,7 @@ pub struct RedisServer {
     folder: PathBuf,
     port: u16,
     certificate: Option<(PathBuf, Certificate)>,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -22,22 +23,43 @@ impl RedisServer {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Self {
-        Self::with(None)
+        Self::with(None, &[])
+    }
+
+    /// With more arguments of `redis-server`.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::with(None, arguments)
     }
 
     /// Takes nothing but TLS.
     pub fn with_tls(authority: &Authority, certificate: Certificate) -> Self {
-        Self::with(Some((authority.certificate(), certificate)))
+        Self::with(Some((authority.certificate(), certificate)), &["--tls-auth-clients", "no"])
     }
 
-    fn with(certificate: Option<(PathBuf, Certificate)>) -> Self {
+    /// Takes nothing but TLS, of clients that show a certificate of the authority's.
+    pub fn with_tls_for_clients(authority: &Authority, certificate: Certificate) -> Self {
+        Self::with(Some((authority.certificate(), certificate)), &["--tls-auth-clients", "yes"])
+    }
+
+    /// With TLS and more arguments of `redis-server`.
+    pub fn with_tls_and(authority: &Authority, certificate: Certificate, arguments: &[&str]) -> Self {
+        Self::with(Some((authority.certificate(), certificate)), &[&["--tls-auth-clients", "no"], arguments].concat())
+    }
+
+    fn with(certificate: Option<(PathBuf, Certificate)>, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("hallpass-redis-{}-{number}", process::id()));
         // The numbers of processes come again, and one that was killed left its folder.
         _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a temporary folder");
-        let mut server = Self { folder, port: free_port(), certificate, process: None };
+        let mut server = Self {
+            folder,
+            port: free_port(),
+            certificate,
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            process: None,
+        };
         server.start_again();
         server
     }
@@ -53,8 +75,8 @@ impl RedisServer {
         if let Some((authority, own)) = &self.certificate {
             command.arg("--tls-ca-cert-file").arg(authority);
             command.arg("--tls-cert-file").arg(&own.certificate).arg("--tls-key-file").arg(&own.key);
-            command.args(["--tls-auth-clients", "no"]);
         }
+        command.args(&self.arguments);
         self.process = Some(Process::start(".", &mut command, "Ready to accept connections").0);
     }
 
@@ -64,15 +86,19 @@ impl RedisServer {
     }
 
     pub fn url_with(&self, password: &str) -> String {
-        let scheme = if self.certificate.is_some() { "rediss" } else { "redis" };
-        format!("{scheme}://:{password}@127.0.0.1:{}/0", self.port)
+        self.url_of("", password)
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        let scheme = if self.certificate.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://{user}:{password}@127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// A way to it besides the library's, without TLS.
+    /// A connection to it besides the library's, without TLS.
     pub async fn connection(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a good URL");
         client.get_multiplexed_async_connection().await.expect("Redis is there")
@@ -123,7 +149,7 @@ impl Drop for RedisServer {
 }
 
 /// Below those that the system gives to connections, so that it is still free after a while without the server.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = process::id().wrapping_mul(61) % 20_000;
     let candidates = std::iter::repeat_with(|| 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000);

@@ -16,6 +16,9 @@ struct State {
     server: Mutex<(String, u16)>,
     loses: AtomicBool,
     lost: AtomicUsize,
+    connections: AtomicUsize,
+    /// Connections up to this number carry nothing any more.
+    silent: AtomicUsize,
 }
 
 impl Severed {
@@ -26,7 +29,13 @@ impl Severed {
         let mut url = Url::parse(url).expect("a URL");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         url.set_port(Some(listener.local_addr().expect("it is bound").port())).expect("such URLs have ports");
-        let state = Arc::new(State { server, loses: AtomicBool::default(), lost: AtomicUsize::default() });
+        let state = Arc::new(State {
+            server,
+            loses: AtomicBool::default(),
+            lost: AtomicUsize::default(),
+            connections: AtomicUsize::default(),
+            silent: AtomicUsize::default(),
+        });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -53,6 +62,17 @@ impl Severed {
         self.state.loses.store(true, Ordering::SeqCst);
     }
 
+    /// As a firewall drops a connection that was idle: those that are there stay open and carry nothing; new ones do.
+    pub fn silences_its_connections(&self) {
+        self.state.silent.store(self.connections(), Ordering::SeqCst);
+    }
+
+    /// How many connections there have been.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
     /// How many answers were lost.
     #[must_use]
     pub fn lost(&self) -> usize {
@@ -67,13 +87,17 @@ fn address(url: &str) -> (String, u16) {
 
 async fn between(mut client: TcpStream, mut server: TcpStream, state: Arc<State>) {
     let (mut asked, mut answered) = ([0; 1 << 16], [0; 1 << 16]);
+    let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
+    let is_silent = || number <= state.silent.load(Ordering::SeqCst);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => match read {
+                Ok(1..) if is_silent() => {}
                 Ok(read @ 1..) if server.write_all(&asked[..read]).await.is_ok() => {}
                 _ => return,
             },
             read = server.read(&mut answered) => match read {
+                Ok(1..) if is_silent() => {}
                 Ok(1..) if state.loses.swap(false, Ordering::SeqCst) => {
                     state.lost.fetch_add(1, Ordering::SeqCst);
                     return;

@@ -1,23 +1,29 @@
 //! Several processes of one program, with their users' sessions on one Redis.
 
-mod announcing;
+mod access;
 mod canaries;
+mod cluster;
+mod connections;
 mod fleet;
+mod leases;
+mod lifetimes;
+mod listing;
 mod outages;
 mod round_trips;
 mod sealed;
+mod sentinel;
 mod service;
 mod stopped;
 mod store;
 mod tls;
-mod unresolved;
 
 use std::time::Duration;
 
-use hallpass::store::{CredentialsStore, Redis, SealingKey};
+use hallpass::store::{CredentialsStore, Record, RecordKey, Redis, SealingKey};
 use hallpass::testing::{Endpoint, TestBrowser, TestClock, TestProvider, TestProviderBuilder};
 use hallpass::{Application, CredentialsManager};
 use hallpass_peers::{Moment, RedisServer, Replica};
+use serde_json::json;
 
 const SEALING_KEY: u8 = 7;
 /// Long enough for a slow machine to extend it in time, short enough to wait for its end.
@@ -86,7 +92,23 @@ impl Fleet {
     }
 }
 
-/// What a person's login and a renewal put under the keys in Redis.
+/// A record of this generation without content.
+fn record(generation: u64) -> Record {
+    record_with(generation, "")
+}
+
+/// A record as a login leaves it.
+fn labelled(generation: u64, key: &RecordKey, sub: &str, sid: &str) -> Record {
+    let content = json!({ "key": key.id(), "session": key.session(), "sub": sub, "sid": sid });
+    record_with(generation, &content.to_string())
+}
+
+fn record_with(generation: u64, content: &str) -> Record {
+    let head = [b"hlps\x01".as_slice(), &generation.to_be_bytes(), &(content.len() as u64).to_be_bytes()].concat();
+    Record::from_bytes([&head, content.as_bytes()].concat()).unwrap()
+}
+
+/// All keys in Redis.
 async fn keys(redis: &RedisServer) -> Vec<String> {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.unwrap();
     keys.sort();

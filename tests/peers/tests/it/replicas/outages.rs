@@ -1,14 +1,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hallpass::store::{CredentialsStore as _, Record, RecordKey, Redis, SealingKey};
+use hallpass::store::{CredentialsStore as _, RecordKey, Redis, SealingKey};
 use hallpass::testing::Fault;
 use hallpass::{CredentialsManager, ErrorKind, TokenSource};
 use hallpass_peers::{Interrupted, Moment, RedisServer, Severed, Signal};
 use url::Url;
 
-use super::store::record_bytes;
-use super::{Endpoint, Fleet, HOUR, LEASE};
+use super::{Endpoint, Fleet, HOUR, LEASE, record};
 
 /// A fleet whose Redis this process kills at some moment of its renewal.
 struct Outage {
@@ -130,26 +129,6 @@ async fn redis_that_hangs_fails_in_time_and_what_it_does_when_it_wakes_up_harms_
     }
 }
 
-/// G22 — token: 1: word that somebody will send the refresh token is taken back by who did not hear that it was given.
-#[tokio::test]
-async fn what_was_announced_while_redis_hung_is_taken_back() {
-    let fleet = Fleet::start().await;
-    // Redis knows the scripts by then.
-    fleet.family_lives().await;
-    fleet.clock.advance(HOUR * 2);
-    let before = fleet.renewals();
-    let (process, store) = (fleet.redis.process_id(), fleet.store().lease(Duration::from_secs(60)));
-    let session = fleet.here_on(Interrupted::new(store, Moment::BeforeAnnouncing, move || Signal::Stop.send(process)));
-    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Store);
-    assert_eq!(fleet.renewals(), before);
-    fleet.redis.go_on();
-    let there = fleet.here();
-    let renewed = tokio::time::timeout(Duration::from_secs(30), there.credentials()).await.expect("no lease is waited for");
-    renewed.unwrap();
-    assert_eq!(fleet.renewals(), before + 1);
-    fleet.family_lives().await;
-}
-
 /// G22 — token: 2
 #[tokio::test]
 async fn others_hear_that_nothing_was_taken_even_when_redis_was_down_just_then() {
@@ -176,7 +155,7 @@ async fn a_failover_costs_one_error() {
     let (one, other) = (RedisServer::start(), RedisServer::start());
     let way = Severed::before(&one.url()).await;
     let store = Redis::new(way.url(), SealingKey::generate().unwrap());
-    let (key, record) = (RecordKey::new("issuer", "client", "failover"), Record::from_bytes(record_bytes()).unwrap());
+    let (key, record) = (RecordKey::new("issuer", "client", "failover"), record(9));
     assert!(store.save(&key, None, &record).await.unwrap());
 
     let address = Url::parse(&other.url()).unwrap();
