@@ -100,9 +100,9 @@ impl Connection {
 
 impl Open {
     pub(super) async fn new(address: &Address, tls: Option<&TlsConnector>) -> Result<Self> {
-        let connection = timeout(CONNECTS_WITHIN, connect(address, tls))
-            .await
-            .unwrap_or_else(|_| Err(unreachable("did not take a connection in time; try again")))?;
+        let connection = timeout(CONNECTS_WITHIN, connect(address, tls)).await.unwrap_or_else(|_| {
+            Err(unreachable("did not take a connection in time; check its address, and whether it speaks TLS at this port"))
+        })?;
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Ok(Self { number, connection, answered: Arc::new(Mutex::new(Instant::now())) })
     }

@@ -50,12 +50,12 @@ use tls::ClientCertificate;
 /// most of which run in scripts:
 ///
 /// ```text
-/// +ping +role +eval +evalsha +hget +hmget +hset +del +pexpire +pexpireat +persist +set +get +time
+/// +ping +eval +evalsha +hget +hmget +hset +del +pexpire +pexpireat +persist +set +get +time
 /// +zadd +zrem +zscore +zrange +zremrangebyscore
 /// ```
 ///
-/// `+select` too where the URL names another database than 0; `+cluster|slots +asking` on a cluster. The user of a sentinel needs
-/// `+role +sentinel|get-master-addr-by-name`. A command or key that is missing is a `Configuration` error.
+/// Where the URL names another database than 0, `+select` too; behind sentinels, `+role`; on a cluster, `+cluster|slots +asking`.
+/// The user of a sentinel needs `+sentinel|get-master-addr-by-name`. A command or key that is missing is a `Configuration` error.
 ///
 /// # Defaults
 /// The prefix of all keys is `hallpass`, a lease lasts 40 seconds, and a record ends 30 days after its last save.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::store::redis::address::Address;
 use crate::store::redis::command::Command;
 use crate::store::redis::connection::Open;
-use crate::store::redis::failure::{misconfigured, told, unreachable};
+use crate::store::redis::failure::{is_unknown_command, misconfigured, told, unreachable};
 
 /// Sentinels, and the name by which they know a master and its replicas.
 ///
@@ -51,10 +51,13 @@ impl Sentinels {
 
     async fn master(&self, sentinel: &Address, tls: Option<&TlsConnector>) -> Result<Option<(String, u16)>> {
         let question = Command::without_key("SENTINEL").arg("get-master-addr-by-name").arg(&self.service);
-        let answer = Open::new(sentinel, tls).await?.send(&question, false).await.map_err(told)?;
-        redis::from_redis_value(answer).map_err(|error| {
-            misconfigured("this is no sentinel; give the URLs of sentinels, whose port is 26379 by default").with_source(error)
-        })
+        let no_sentinel = "this is no sentinel; give the URLs of sentinels, whose port is 26379 by default";
+        let answer = match Open::new(sentinel, tls).await?.send(&question, false).await {
+            Ok(answer) => answer,
+            Err(error) if is_unknown_command(&error) => return Err(misconfigured(no_sentinel).with_source(error)),
+            Err(error) => return Err(told(error)),
+        };
+        redis::from_redis_value(answer).map_err(|error| misconfigured(no_sentinel).with_source(error))
     }
 
     /// A sentinel may not know yet that its master is none any more.

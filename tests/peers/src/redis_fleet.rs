@@ -1,8 +1,8 @@
+use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
-use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use crate::authority::{Authority, Certificate};
@@ -99,14 +99,15 @@ impl RedisSentinel {
     async fn until_the_replica_is_known(&self) {
         let mut sentinel = self.sentinel().await;
         until("the sentinel knows a replica that is connected", async || {
-            let replicas: Vec<Value> =
+            let replicas: Vec<HashMap<String, String>> =
                 redis::cmd("SENTINEL").arg("replicas").arg(SERVICE).query_async(&mut sentinel).await.expect("a service");
-            format!("{replicas:?}").contains("master-link-status\"), bulk-string('\"ok\"')")
+            replicas.iter().any(|replica| replica["master-link-status"] == "ok" && replica["flags"] == "slave")
         })
         .await;
     }
 
-    async fn sentinel(&self) -> MultiplexedConnection {
+    /// A connection to the sentinel besides the library's, without TLS.
+    pub async fn sentinel(&self) -> MultiplexedConnection {
         connect(&format!("redis://127.0.0.1:{}", self.port)).await
     }
 }

@@ -1,16 +1,19 @@
 //! What Redis lets the program do, and what the program is told where that is too little.
 
 use std::fs;
+use std::time::Duration;
 
 use hallpass::store::{CredentialsStore, RecordFilter, RecordKey, Redis, SealingKey};
 use hallpass::testing::store_contract;
 use hallpass::{Error, ErrorKind};
-use hallpass_peers::{Authority, RedisCluster, RedisSentinel, RedisServer};
+use hallpass_peers::{Authority, RedisCluster, RedisSentinel, RedisServer, SERVICE};
+use redis::aio::MultiplexedConnection;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::labelled;
 
 /// Of the docs of `store::Redis`.
-const COMMANDS: &str = "+ping +role +eval +evalsha +hget +hmget +hset +del +pexpire +pexpireat +persist +set +get +time \
+const COMMANDS: &str = "+ping +eval +evalsha +hget +hmget +hset +del +pexpire +pexpireat +persist +set +get +time \
      +zadd +zrem +zscore +zrange +zremrangebyscore";
 
 fn key() -> RecordKey {
@@ -22,10 +25,14 @@ fn sealing_key() -> SealingKey {
 }
 
 async fn set_user(server: &RedisServer, name: &str, rules: &str) {
+    set_user_at(&mut server.connection().await, name, rules).await;
+}
+
+async fn set_user_at(server: &mut MultiplexedConnection, name: &str, rules: &str) {
     let mut command = redis::cmd("ACL");
     command.arg("SETUSER").arg(name).arg("reset").arg("on").arg(">canary");
     command.arg(rules.split_whitespace().collect::<Vec<_>>());
-    () = command.query_async(&mut server.connection().await).await.unwrap();
+    () = command.query_async(server).await.unwrap();
 }
 
 fn assert_configuration(error: &Error, words: &str) {
@@ -48,6 +55,28 @@ async fn a_user_with_exactly_the_documented_commands_can_do_everything() {
     store_contract(|| Redis::new(&server.url_of("fleet", "canary"), sealing_key()).idle_lifetime(None)).await;
 }
 
+/// J19
+#[tokio::test]
+async fn a_cluster_and_a_sentinel_need_what_is_documented_for_them() {
+    let cluster = RedisCluster::start().await;
+    for node in &cluster.nodes {
+        set_user(node, "fleet", &format!("~{{hallpass:* {COMMANDS} +cluster|slots +asking")).await;
+    }
+    let urls = || cluster.nodes.iter().map(|node| node.url_of("fleet", "canary"));
+    store_contract(|| Redis::cluster(urls(), sealing_key())).await;
+
+    let sentinel = RedisSentinel::start().await;
+    for server in &sentinel.servers {
+        set_user(server, "fleet", &format!("~{{hallpass:* {COMMANDS} +role")).await;
+    }
+    let url = sentinel.url().replace(":correct-horse@", "fleet:canary@");
+    set_user_at(&mut sentinel.sentinel().await, "asks", "+sentinel|get-master-addr-by-name").await;
+    let store = || Redis::sentinel([&url], SERVICE, sealing_key()).sentinel_login("asks", "canary");
+    store_contract(store).await;
+    set_user_at(&mut sentinel.sentinel().await, "asks", "").await;
+    assert_configuration(&store().load(&key()).await.unwrap_err(), "may not run a command");
+}
+
 /// J19: each command is needed, and the lack of each is told, also in a script.
 #[tokio::test]
 async fn a_command_that_the_user_may_not_run_is_a_configuration_error() {
@@ -56,26 +85,30 @@ async fn a_command_that_the_user_may_not_run_is_a_configuration_error() {
         let key = key();
         let first = store.save(&key, None, &labelled(1, &key, "jane", "one")).await.map(drop);
         let second = store.idle_lifetime(None);
+        let in_use = RecordKey::new("issuer", "client", "in use");
         let calls = [
             first,
             second.load(&key).await.map(drop),
             second.save(&key, Some(1), &labelled(2, &key, "jane", "one")).await.map(drop),
             second.list(&key, &RecordFilter::All).await.map(drop),
-            second.lock(&key, std::time::Duration::ZERO).await.map(drop),
+            second.lock(&in_use, Duration::ZERO).await.map(drop),
             second.remove(&key).await,
         ];
-        calls.into_iter().filter_map(Result::err).collect::<Vec<_>>()
+        let errors = calls.into_iter().filter_map(Result::err);
+        errors.filter(|error| !error.to_string().contains("another replica used")).collect::<Vec<_>>()
     };
-    for missing in COMMANDS.split_whitespace().filter(|command| !["+ping", "+role"].contains(command)) {
-        let rules = COMMANDS.replace(&format!("{missing} "), "").replace(&format!(" {missing}"), "");
-        let rules = if missing == "+zrem" { format!("{rules} +zremrangebyscore") } else { rules };
-        set_user(&server, "fleet", &format!("~{{hallpass:* {rules} -{}", &missing[1..])).await;
+    let lease = format!("{{hallpass:{}}}:lease", RecordKey::new("issuer", "client", "in use").id());
+    let mut redis = server.connection().await;
+    for missing in COMMANDS.split_whitespace().filter(|command| *command != "+ping") {
+        let rules: Vec<&str> = COMMANDS.split_whitespace().filter(|command| *command != missing).collect();
+        set_user(&server, "fleet", &format!("~{{hallpass:* {}", rules.join(" "))).await;
+        () = redis::cmd("SET").arg(&lease).arg("somebody").query_async(&mut redis).await.unwrap();
         let errors = listed(Redis::new(&server.url_of("fleet", "canary"), sealing_key())).await;
         assert!(!errors.is_empty(), "{missing} is not needed");
         for error in errors {
             assert_configuration(&error, "may not run a command or use a key");
         }
-        () = redis::cmd("FLUSHALL").query_async(&mut server.connection().await).await.unwrap();
+        () = redis::cmd("FLUSHALL").query_async(&mut redis).await.unwrap();
     }
     set_user(&server, "fleet", &format!("~others:* {COMMANDS}")).await;
     for error in listed(Redis::new(&server.url_of("fleet", "canary"), sealing_key())).await {
@@ -165,12 +198,16 @@ async fn what_tls_refuses_is_a_configuration_error() {
         let store = if let Some(authority) = authority { store.certificate_authority(authority) } else { store };
         assert_configuration(&store.load(&key()).await.unwrap_err(), "is not trusted");
     }
-    let plain = RedisServer::start();
-    let error = Redis::new(&plain.url().replace("redis://", "rediss://"), sealing_key())
-        .certificate_authority(authority)
-        .load(&key())
-        .await
-        .unwrap_err();
+    // A server that answers in plain text.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rediss://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            _ = stream.write_all(b"-ERR no TLS\r\n").await;
+            tokio::spawn(async move { stream.read(&mut [0; 4096]).await });
+        }
+    });
+    let error = Redis::new(&url, sealing_key()).certificate_authority(authority).load(&key()).await.unwrap_err();
     assert_configuration(&error, "does not speak TLS");
 }
 

@@ -42,7 +42,7 @@ async fn plain_text_never_takes_the_place_of_tls() {
     let url = server.url().replace("redis://", "rediss://");
     let store = Redis::new(&url, SealingKey::from_bytes([1; 32])).danger_plain_text();
     let error = store.load(&RecordKey::new("issuer", "client", "")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(error.kind(), ErrorKind::Store);
 }
 
 /// J19
