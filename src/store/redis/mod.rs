@@ -160,7 +160,8 @@ impl Redis {
         self.with(|settings| settings.own = Some(own))
     }
 
-    /// The user and the password of the sentinels, where they ask for one. The user is `default` unless they have others.
+    /// The user and the password of the sentinels, where they ask for one. The user is `default` unless they have others. Only
+    /// [`sentinel`](Self::sentinel) uses it.
     #[must_use]
     pub fn sentinel_login(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.with(|settings| {
@@ -238,14 +239,14 @@ impl Redis {
 
     /// Runs on the worker. The records of some entries of an index, and the entries whose record is gone or another's.
     async fn verified(
-        &self,
+        self: &Arc<Self>,
         program: &RecordKey,
         filter: &RecordFilter,
         entries: &[(String, String)],
     ) -> Result<(Vec<RecordKey>, Vec<(String, String)>)> {
         let mut loading = JoinSet::new();
         for (id, score) in entries {
-            let (store, id, score) = (self.clone(), id.clone(), score.clone());
+            let (store, id, score) = (Arc::clone(self), id.clone(), score.clone());
             loading.spawn(async move { (store.load_by_id(&id).await, id, score) });
         }
         let (mut keys, mut stale) = (Vec::new(), Vec::new());
@@ -322,9 +323,9 @@ impl CredentialsStore for Redis {
         let key = index.key(&index.name(filter));
         let all = Command::new("ZRANGE", &key).arg(0).arg(-1).arg("WITHSCORES");
         let entries: Vec<(String, String)> = self.servers()?.run(WHAT, all).await?;
-        let mut keys = Vec::new();
+        let (mut keys, store) = (Vec::new(), Arc::new(self.clone()));
         for some in entries.chunks(LOADED_AT_ONCE) {
-            let (store, program, filter, some) = (self.clone(), program.clone(), filter.clone(), some.to_vec());
+            let (store, program, filter, some) = (Arc::clone(&store), program.clone(), filter.clone(), some.to_vec());
             let verified = worker::run(async move { store.verified(&program, &filter, &some).await });
             let (found, stale) = verified.await?;
             keys.extend(found);

@@ -129,26 +129,29 @@ impl RedisCluster {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
-        let buses = SLOTS.map(|_| free_port());
-        let node = |bus: u16| RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()]);
-        let cluster = Self { nodes: buses.into_iter().map(node).collect() };
+        Self::with(RedisServer::start_with).await
+    }
+
+    /// All nodes take nothing but TLS, and speak it with each other.
+    pub async fn with_tls(authority: &Authority, certificate: &Certificate) -> Self {
+        let tls = |arguments: &[&str]| {
+            RedisServer::with_tls_and(authority, certificate.clone(), &[&["--tls-cluster", "yes"], arguments].concat())
+        };
+        Self::with(tls).await
+    }
+
+    async fn with(server: impl Fn(&[&str]) -> RedisServer) -> Self {
+        let buses = SLOTS.map(|_| free_port().to_string());
+        let nodes = buses.iter().map(|bus| server(&["--cluster-enabled", "yes", "--cluster-port", bus])).collect();
+        let cluster = Self { nodes };
+        let first_port = cluster.nodes[0].port().to_string();
         for (node, (first, last)) in cluster.nodes.iter().zip(SLOTS) {
-            let mut connection = node.connection().await;
-            let mut command = redis::cmd("CLUSTER");
-            () = command.arg("ADDSLOTSRANGE").arg(first).arg(last).query_async(&mut connection).await.expect("slots are free");
-            () = redis::cmd("CLUSTER")
-                .arg("MEET")
-                .arg("127.0.0.1")
-                .arg(cluster.nodes[0].port())
-                .arg(buses[0])
-                .query_async(&mut connection)
-                .await
-                .expect("the first node is there");
+            node.cli(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+            node.cli(&["CLUSTER", "MEET", "127.0.0.1", &first_port, &buses[0]]);
         }
         for node in &cluster.nodes {
-            let mut connection = node.connection().await;
             until("all nodes know of all slots", async || {
-                let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await.expect("a cluster");
+                let info = node.cli(&["CLUSTER", "INFO"]);
                 info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
             })
             .await;

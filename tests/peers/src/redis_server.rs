@@ -104,6 +104,22 @@ impl RedisServer {
         client.get_multiplexed_async_connection().await.expect("Redis is there")
     }
 
+    /// What `redis-cli` prints, with TLS too.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn cli(&self, words: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-e", "--no-auth-warning", "-a", PASSWORD, "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        if self.certificate.is_some() {
+            command.args(["--tls", "--insecure"]);
+        }
+        let output = command.args(words).output().expect("redis-cli is there: run tests/peers/install");
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "{words:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
     pub fn process_id(&self) -> u32 {
         let text = fs::read_to_string(self.folder.join("pid")).expect("Redis says which process it is");
         text.trim().parse().expect("a number")

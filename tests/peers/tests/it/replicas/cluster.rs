@@ -1,6 +1,9 @@
+use std::fs;
+use std::time::Duration;
+
 use hallpass::store::{CredentialsStore, RecordFilter, RecordKey, Redis, SealingKey};
 use hallpass::testing::{Endpoint, store_contract};
-use hallpass_peers::RedisCluster;
+use hallpass_peers::{Authority, RedisCluster};
 
 use super::{Fleet, HOUR, labelled, record};
 
@@ -20,6 +23,17 @@ async fn a_cluster_keeps_the_contract_of_stores() {
         let mut node = cluster.nodes[cluster.node_of(&name).await].connection().await;
         assert!(redis::cmd("PTTL").arg(&name).query_async::<i64>(&mut node).await.unwrap() > 0);
     }
+}
+
+/// J19
+#[tokio::test]
+async fn the_nodes_of_a_cluster_are_spoken_to_over_tls_that_is_this_crates_own() {
+    let authority = Authority::new();
+    let pem = fs::read(authority.certificate()).unwrap();
+    let cluster = RedisCluster::with_tls(&authority, &authority.server("IP:127.0.0.1")).await;
+    let undecided = std::panic::catch_unwind(rustls::ClientConfig::builder);
+    assert!(undecided.is_err(), "this program has no default for rustls");
+    store_contract(|| store(&cluster).certificate_authority(pem.clone())).await;
 }
 
 /// J19: one URL is enough, and records lie at all nodes.
@@ -127,9 +141,9 @@ async fn a_node_that_is_down_fails_its_own_sessions_only() {
     let serves = async {
         for key in &keys {
             while store.load(key).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), serves).await.expect("it is back");
+    tokio::time::timeout(Duration::from_secs(60), serves).await.expect("it is back");
 }

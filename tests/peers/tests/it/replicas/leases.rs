@@ -4,7 +4,7 @@ use hallpass::ErrorKind;
 use hallpass::store::{CredentialsStore, RecordKey, Redis, SealingKey};
 use hallpass_peers::Severed;
 
-use super::{Fleet, LEASE, SEALING_KEY, record};
+use super::{Fleet, LEASE, SEALING_KEY, keys, record};
 
 #[tokio::test]
 async fn a_lease_is_extended_while_it_is_held_and_released_when_dropped() {
@@ -57,6 +57,19 @@ async fn a_lease_is_gone_when_its_release_has_ended() {
         lock.release().await;
         assert!(!redis::cmd("EXISTS").arg(&lease).query_async::<bool>(&mut redis).await.unwrap());
     }
+}
+
+/// J18 — token: 20: a program may end right after it has its credentials.
+#[tokio::test]
+async fn the_lease_of_a_renewal_is_gone_when_the_credentials_are_there() {
+    let fleet = Fleet::start().await;
+    let session = fleet.here();
+    for _ in 0..20 {
+        session.renew().await.unwrap();
+        let left = keys(&fleet.redis).await;
+        assert!(!left.iter().any(|name| name.ends_with(":lease")), "{left:?}");
+    }
+    assert_eq!(fleet.renewals(), 20);
 }
 
 /// J18: what Redis is never told ends by itself, and the release does not wait for that.
