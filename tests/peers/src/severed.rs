@@ -1,5 +1,6 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,7 @@ struct State {
     loses: AtomicBool,
     lost: AtomicUsize,
     connections: AtomicUsize,
+    delay_millis: AtomicU64,
     /// Connections up to this number carry nothing any more.
     silent: AtomicUsize,
 }
@@ -34,6 +36,7 @@ impl Severed {
             loses: AtomicBool::default(),
             lost: AtomicUsize::default(),
             connections: AtomicUsize::default(),
+            delay_millis: AtomicU64::default(),
             silent: AtomicUsize::default(),
         });
         let shared = Arc::clone(&state);
@@ -67,6 +70,11 @@ impl Severed {
         self.state.silent.store(self.connections(), Ordering::SeqCst);
     }
 
+    /// Each request takes so much longer to the server from now on.
+    pub fn delays(&self, millis: u64) {
+        self.state.delay_millis.store(millis, Ordering::SeqCst);
+    }
+
     /// How many connections there have been.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -91,11 +99,14 @@ async fn between(mut client: TcpStream, mut server: TcpStream, state: Arc<State>
     let is_silent = || number <= state.silent.load(Ordering::SeqCst);
     loop {
         tokio::select! {
-            read = client.read(&mut asked) => match read {
-                Ok(1..) if is_silent() => {}
-                Ok(read @ 1..) if server.write_all(&asked[..read]).await.is_ok() => {}
-                _ => return,
-            },
+            read = client.read(&mut asked) => {
+                tokio::time::sleep(Duration::from_millis(state.delay_millis.load(Ordering::SeqCst))).await;
+                match read {
+                    Ok(1..) if is_silent() => {}
+                    Ok(read @ 1..) if server.write_all(&asked[..read]).await.is_ok() => {}
+                    _ => return,
+                }
+            }
             read = server.read(&mut answered) => match read {
                 Ok(1..) if is_silent() => {}
                 Ok(1..) if state.loses.swap(false, Ordering::SeqCst) => {
