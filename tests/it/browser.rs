@@ -145,6 +145,16 @@ mod system {
                 browser.open(&login()).await.unwrap();
                 eprintln!("[pasted] {}", timeout(SOON, browser.pasted()).await.unwrap().unwrap());
             }
+            Ok("never found") => {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                let opening = runtime.spawn(async {
+                    let error = SystemBrowser::new().open(&login()).await.unwrap_err();
+                    eprintln!("[{:?}] {error}", error.kind());
+                });
+                opening.await.unwrap();
+                // It waits for the threads that it has lent out.
+                tokio::task::spawn_blocking(move || drop(runtime)).await.unwrap();
+            }
             Ok("open") => SystemBrowser::new().open(&login()).await.unwrap(),
             _ => assert!(std::env::var_os(ROLE).is_none(), "an unknown role"),
         }
@@ -188,10 +198,24 @@ mod system {
         assert!(said.contains(login().as_str()) && said.contains("[pasted] http://127.0.0.1/callback?x"), "{said}");
     }
 
+    /// J13: the launcher's own program ends with the process that started it.
+    #[test]
+    fn a_program_ends_while_the_desktop_never_says_which_browser() {
+        let folder = Folder::new("silent");
+        let script = folder.0.join("xdg-settings");
+        std::fs::write(&script, "#!/bin/sh\nexec tail --pid=$PPID -f /dev/null\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.0.display());
+        let said = said(&play("never found", &[("DISPLAY", ":0"), ("PATH", &path)]));
+        let expected = "[Browser] the system's browser was not found in 10 seconds, since what names it (xdg-settings on Linux) did \
+                        not answer; show the URL with PrintUrl, or log in with the device flow";
+        assert!(said.contains(expected), "{said}");
+    }
+
     /// E22
     #[test]
     fn the_url_reaches_the_browser_as_one_argument() {
-        let folder = Folder::new();
+        let folder = Folder::new("arguments");
         let (script, pipe) = (folder.0.join("browser"), folder.0.join("arguments"));
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let lines = format!("#!/bin/sh\nfor argument in \"$@\"; do printf '<%s>\\n' \"$argument\"; done > '{}'\n", pipe.display());
@@ -212,8 +236,8 @@ mod system {
     struct Folder(PathBuf);
 
     impl Folder {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("hallpass-browser-{}", std::process::id()));
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("hallpass-browser-{name}-{}", std::process::id()));
             std::fs::create_dir(&path).unwrap();
             Self(path)
         }

@@ -1,14 +1,16 @@
 use std::env;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use url::Url;
+use webbrowser::{Browser as Opener, BrowserOptions};
 
 use super::dynamic::DynBrowser;
 use super::{Browser, only_web_pages};
 use crate::error::{Error, ErrorKind, Result};
+use crate::worker;
 
 /// The system's browser.
 ///
@@ -54,7 +56,7 @@ impl SystemBrowser {
 
 impl Browser for SystemBrowser {
     /// # Errors
-    /// `Browser` when there is none, or none that anybody could see; `Configuration` for what is no web page.
+    /// `Browser` when there is none, none that anybody could see, or none in 10 seconds; `Configuration` for what is no web page.
     async fn open(&self, url: &Url) -> Result<()> {
         only_web_pages(url)?;
         let failure = match out_of_sight(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
@@ -86,16 +88,33 @@ impl fmt::Debug for SystemBrowser {
 
 const INSTEAD: &str = "show the URL with PrintUrl, or log in with the device flow";
 
-/// Starting may wait for other programs, and for a browser in this terminal until it is closed.
+/// Finds the browser, which may take other programs, then opens it.
 async fn start(url: Url) -> Result<()> {
-    let started = spawn_blocking(move || webbrowser::open(url.as_str())).await;
-    let failed = || Error::new(ErrorKind::Browser, format!("the system's browser could not be opened; {INSTEAD}"));
-    match started {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(failed().with_source(error)),
-        Err(error) => Err(failed().with_source(error)),
+    let mut options = BrowserOptions::new();
+    if cfg!(any(windows, target_os = "macos")) {
+        return launch(LAUNCH, url, options).await;
     }
+    launch(LAUNCH, url.clone(), options.with_dry_run(true).clone()).await?;
+    // A text browser runs in this terminal until it is closed.
+    launch(Duration::MAX, url, options.with_dry_run(false).clone()).await
 }
+
+/// On a thread that no runtime waits for.
+async fn launch(limit: Duration, url: Url, options: BrowserOptions) -> Result<()> {
+    let failed = |why: &str| Error::new(ErrorKind::Browser, format!("the system's browser {why}; {INSTEAD}"));
+    let late = move || {
+        let seconds = limit.as_secs();
+        failed(&format!("was not found in {seconds} seconds, since what names it (xdg-settings on Linux) did not answer"))
+    };
+    let open = move || {
+        let opened = webbrowser::open_browser_with_options(Opener::Default, url.as_str(), &options);
+        opened.map_err(|error| failed("could not be opened").with_source(error))
+    };
+    worker::run_blocking(limit, late, move || failed("could not be opened"), open).await
+}
+
+/// The time to find a browser.
+const LAUNCH: Duration = Duration::from_secs(10);
 
 /// Why nobody would see a browser that is started here, by the environment's variables that are `set`.
 fn out_of_sight(set: impl Fn(&str) -> bool) -> Option<&'static str> {
