@@ -11,8 +11,6 @@ mod key;
 mod keychain;
 mod lock;
 mod memory;
-#[cfg(feature = "file")]
-mod off_the_workers;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -26,7 +24,7 @@ pub(crate) use guarded::Guarded;
 pub use intent::{Announced, Intent, Outcome};
 pub use key::RecordKey;
 #[cfg(feature = "keychain")]
-pub use keychain::Keychain;
+pub use keychain::{Keychain, KeychainOr};
 pub use lock::Lock;
 pub use memory::Memory;
 pub use record::Record;
@@ -138,7 +136,8 @@ impl Error {
         self.is_or_is_caused_by::<UnreadableRecord>()
     }
 
-    /// This machine has no keychain. A store without one is [`File`] or [`Memory`].
+    /// This machine has no keychain. `Keychain::or` names another store for that case. A keychain that is locked or fails is
+    /// another error.
     #[must_use]
     pub fn is_no_keychain(&self) -> bool {
         self.is_or_is_caused_by::<NoKeychain>()

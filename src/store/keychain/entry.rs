@@ -49,10 +49,72 @@ fn entry(_: &str) -> keyring_core::Result<Entry> {
 }
 
 fn unusable(error: &KeyringError) -> Error {
-    let message = "this machine's keychain cannot be used; unlock it or start it, or keep the credentials in a store::File that is \
-                   sealed with a key of your own, or in store::Memory";
     // Its text only: some of these errors hold what the entry holds.
-    Error::new(ErrorKind::Store, message).with_source(error.to_string())
+    let failed = |message: &'static str| Error::new(ErrorKind::Store, message).with_source(error.to_string());
+    if is_missing(error) {
+        let message = "this machine has no keychain; keep the credentials in a store::File that is sealed with a key of your own, \
+                       or in store::Memory";
+        return failed(message).no_keychain();
+    }
+    failed("this machine's keychain cannot be used; unlock it, and try again")
+}
+
+/// Whether there is no session bus, or no Secret Service on it and none that the bus can start.
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+fn is_missing(error: &KeyringError) -> bool {
+    use secret_service::Error as ServiceError;
+
+    let KeyringError::PlatformFailure(cause) = error else { return false };
+    match cause.downcast_ref() {
+        Some(ServiceError::Unavailable) => true,
+        Some(ServiceError::Zbus(error)) => is_unknown_to_bus(error),
+        Some(ServiceError::ZbusFdo(error)) => is_unknown_service(error),
+        _ => false,
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+fn is_unknown_to_bus(error: &zbus::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+
+    match error {
+        zbus::Error::Address(_) | zbus::Error::InterfaceNotFound => true,
+        zbus::Error::InputOutput(error) | zbus::Error::Connection(error, _) => {
+            matches!(error.kind(), NotFound | ConnectionRefused)
+        }
+        zbus::Error::FDO(error) => is_unknown_service(error),
+        // D-Bus Specification, "Message Bus Messages": the name has no owner, and no service file names it.
+        zbus::Error::MethodError(name, ..) => matches!(
+            name.as_str(),
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+                | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                | "org.freedesktop.DBus.Error.Spawn.ServiceNotFound"
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+fn is_unknown_service(error: &zbus::fdo::Error) -> bool {
+    use zbus::fdo::Error as BusError;
+
+    match error {
+        BusError::ServiceUnknown(_) | BusError::NameHasNoOwner(_) | BusError::SpawnServiceNotFound(_) => true,
+        BusError::ZBus(error) => is_unknown_to_bus(error),
+        _ => false,
+    }
+}
+
+/// Whether this session has none: a macOS process without a keychain, a Windows logon over a network. A locked one fails
+/// otherwise.
+#[cfg(any(target_os = "macos", windows))]
+fn is_missing(error: &KeyringError) -> bool {
+    matches!(error, KeyringError::NoStorageAccess(_))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd", target_os = "macos", windows)))]
+fn is_missing(error: &KeyringError) -> bool {
+    matches!(error, KeyringError::NotSupportedByStore(_))
 }
 
 /// The account beside the program's name, in the keychain's own words.

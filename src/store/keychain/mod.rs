@@ -1,15 +1,22 @@
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result, excerpt};
-use crate::store::off_the_workers::off_the_workers;
-use crate::store::{CredentialsStore, File, Lock, Record, RecordKey, SealingKey};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
-mod data_folder;
-use data_folder::data_folder;
+use crate::error::{Error, ErrorKind, Result, excerpt};
+use crate::store::{CredentialsStore, File, Lock, Record, RecordFilter, RecordKey, SealingKey};
+use crate::worker;
+
 mod entry;
+mod folders;
+use folders::{data_folder, lock_folder};
+mod keychain_or;
+pub use keychain_or::KeychainOr;
 
 /// Keeps credentials behind the keychain of the person's machine: the macOS Keychain, the Windows Credential Manager, or the
 /// Secret Service of a Linux desktop (GNOME Keyring, KWallet).
@@ -18,14 +25,21 @@ mod entry;
 /// room. The key stays when a record is removed. It is read once and kept in memory, so that a keychain that is locked later
 /// stops nothing.
 ///
-/// A machine without a keychain (a container, a server, a login through SSH) makes each call an error, also the one that
-/// looks for credentials before a login; nothing is ever kept in plain text instead. [`File`] sealed with a key of one's own, and
-/// [`Memory`](crate::store::Memory), are for those.
+/// A machine without a keychain (a container, a server, a login through SSH) makes each call an error whose
+/// [`is_no_keychain`](crate::Error::is_no_keychain) is true. Nothing is kept in plain text instead. [`or`](Self::or) names a store
+/// for such machines: a [`File`] sealed with a key of the program's own, [`Memory`](crate::store::Memory), or a plain [`File`].
+///
+/// A record whose key the keychain no longer has cannot be opened
+/// ([`is_unreadable_record`](crate::Error::is_unreadable_record)). A login replaces it.
+///
+/// # Defaults
+/// A keychain that does not answer in 10 seconds is an error; see [`timeout`](Self::timeout).
 #[derive(Clone)]
 pub struct Keychain {
     program: Arc<str>,
     folder: Arc<PathBuf>,
     key: Arc<Mutex<Option<SealingKey>>>,
+    timeout: Duration,
 }
 
 impl Keychain {
@@ -61,7 +75,30 @@ impl Keychain {
                 excerpt(&program)
             )));
         }
-        Ok(Self { program: program.into(), folder: Arc::new(folder.into()), key: Arc::default() })
+        Ok(Self { program: program.into(), folder: Arc::new(folder.into()), key: Arc::default(), timeout: TIMEOUT })
+    }
+
+    /// The time for one answer of the keychain, 10 seconds by default. A person who has to unlock the keychain needs longer,
+    /// such as two minutes. After the time the question to the person stays open: a call after the answer succeeds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Uses `other` on a machine that has no keychain.
+    ///
+    /// ```
+    /// # fn example() -> hallpass::Result<()> {
+    /// use hallpass::store::{File, Keychain, SealingKey};
+    /// # let key_from_somewhere_safe = [7; 32];
+    /// let file = File::new("/var/lib/acme/credentials").sealed(SealingKey::from_bytes(key_from_somewhere_safe));
+    /// let store = Keychain::new("acme-cli")?.or(file);
+    /// # drop(store); Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn or(self, other: impl CredentialsStore) -> KeychainOr {
+        KeychainOr::new(self, other)
     }
 
     fn files(&self) -> File {
@@ -79,15 +116,19 @@ impl Keychain {
 
     /// The key as the keychain has it now.
     async fn read_key(&self) -> Result<Option<SealingKey>> {
-        let program = self.program.clone();
-        let key = off_the_workers(move || entry::read(&program)).await?;
-        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&key);
-        Ok(key)
+        let (program, cached) = (self.program.clone(), Arc::clone(&self.key));
+        let read = move || {
+            let key = entry::read(&program)?;
+            // An answer that came too late serves the next call.
+            cached.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&key);
+            Ok(key)
+        };
+        self.ask(read).await
     }
 
-    /// The key that another process may have made since this one was read.
-    async fn key_other_than(&self, known: &SealingKey) -> Option<SealingKey> {
-        self.read_key().await.ok().flatten().filter(|key| !key.is(known))
+    /// A key that another process has made since `known` was read.
+    async fn key_other_than(&self, known: &SealingKey) -> Result<Option<SealingKey>> {
+        Ok(self.read_key().await?.filter(|key| !key.is(known)))
     }
 
     /// The key as the keychain has it now, and a new one if it has none.
@@ -95,13 +136,15 @@ impl Keychain {
         if let Some(key) = self.read_key().await? {
             return Ok(key);
         }
-        // Two that make a key at once would each lock the other out.
-        let _making = self.files().lock_beside_records("sealing-key", MAKING).await?;
+        // Two processes that make a key at once would each lock the other out, whatever their folders for records.
+        // The holder asks the keychain three times.
+        let wait = self.timeout.saturating_mul(4);
+        let _making = File::new(lock_folder(&self.program)).lock_named("sealing-key", wait).await?;
         if let Some(key) = self.read_key().await? {
             return Ok(key);
         }
         let (program, key) = (self.program.clone(), SealingKey::generate()?);
-        off_the_workers(move || entry::write(&program, &key)).await?;
+        self.ask(move || entry::write(&program, &key)).await?;
         // As the keychain has it: one that loses what it is given must not be sealed with.
         self.read_key().await?.ok_or_else(|| {
             Error::new(
@@ -110,6 +153,40 @@ impl Keychain {
             )
         })
     }
+
+    /// Asks the keychain on a thread that no runtime waits for, and waits for the answer as long as `timeout` says.
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let timeout = self.timeout;
+        worker::run(async move {
+            let deadline = Instant::now().checked_add(timeout);
+            let turn = within(deadline, QUESTION.lock()).await.ok_or_else(|| unanswered(timeout))?;
+            // Beyond the deadline too: the person is asked once, and the answer ends the turn.
+            let answer = worker::spawn(async move {
+                let answer = spawn_blocking(question).await;
+                drop(turn);
+                answer
+            })?;
+            match within(deadline, answer).await {
+                Some(Ok(Ok(answer))) => answer,
+                Some(_) => Err(Error::new(ErrorKind::Store, "the keychain's library panicked; unlock the keychain, and try again")),
+                None => Err(unanswered(timeout)),
+            }
+        })
+        .await
+    }
+}
+
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+fn unanswered(timeout: Duration) -> Error {
+    let seconds = timeout.as_secs_f32();
+    let message = format!("the keychain did not answer in {seconds} seconds; unlock it or start it anew, and try again");
+    Error::new(ErrorKind::Store, message)
 }
 
 impl CredentialsStore for Keychain {
@@ -119,7 +196,7 @@ impl CredentialsStore for Keychain {
             return self.opened_with(read.as_ref()).load(key).await;
         };
         match self.opened_with(Some(&known)).load(key).await {
-            Err(error) => match self.key_other_than(&known).await {
+            Err(error) if error.is_unreadable_record() => match self.key_other_than(&known).await? {
                 Some(other) => self.opened_with(Some(&other)).load(key).await,
                 None => Err(error),
             },
@@ -135,7 +212,7 @@ impl CredentialsStore for Keychain {
             return self.opened_with(Some(&read)).save(key, expected, record).await;
         };
         match self.opened_with(Some(&known)).save(key, expected, record).await {
-            Err(error) => match self.key_other_than(&known).await {
+            Err(error) if error.is_unreadable_record() => match self.key_other_than(&known).await? {
                 Some(other) => self.opened_with(Some(&other)).save(key, expected, record).await,
                 None => Err(error),
             },
@@ -150,6 +227,17 @@ impl CredentialsStore for Keychain {
     async fn lock(&self, key: &RecordKey, wait: Duration) -> Result<Lock> {
         self.files().lock(key, wait).await
     }
+
+    /// Records that the keychain's key does not open are left out.
+    async fn list(&self, program: &RecordKey, filter: &RecordFilter) -> Result<Vec<RecordKey>> {
+        // Another process may have made another key.
+        let known = self.known_key();
+        let key = match self.read_key().await {
+            Err(_) if known.is_some() => known,
+            read => read?,
+        };
+        self.opened_with(key.as_ref()).list(program, filter).await
+    }
 }
 
 impl fmt::Debug for Keychain {
@@ -159,5 +247,6 @@ impl fmt::Debug for Keychain {
 }
 
 const LONGEST_NAME: usize = 64;
-/// Making a key may wait for a person who is asked to unlock the keychain.
-const MAKING: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// One question at a time in this process: one that is never answered keeps one thread, and a person is asked once.
+static QUESTION: AsyncMutex<()> = AsyncMutex::const_new(());
