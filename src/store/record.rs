@@ -30,17 +30,18 @@ impl Record {
     /// `Store` when the bytes are cut off, no record, or one of a newer release.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         let bytes = Zeroizing::new(bytes);
-        let refused = |why: &str| {
-            Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}")).unreadable_record()
-        };
+        let refused =
+            |why: &str| Error::new(ErrorKind::Store, format!("the stored credentials cannot be opened: {why}")).unreadable_record();
         if bytes.len() < HEAD || bytes[..4] != MAGIC[..4] {
-            return Err(refused("they are cut off, or were not stored by this library; remove them to log in anew"));
+            return Err(refused("they are cut off, or were not stored by this library; log in again to replace them"));
         }
         if bytes[4] != MAGIC[4] {
-            return Err(refused("a newer release of this library stored them; update this program"));
+            return Err(refused(
+                "a newer release of this library stored them; update this program, or log in again to replace them",
+            ));
         }
         if number(&bytes[LENGTH..HEAD]) != (bytes.len() - HEAD) as u64 {
-            return Err(refused("they are cut off; remove them to log in anew"));
+            return Err(refused("they are cut off; log in again to replace them"));
         }
         Ok(Self { bytes })
     }

@@ -97,22 +97,22 @@ impl SealingKeys {
     /// The same for the record key's [`id`](RecordKey::id).
     pub(crate) fn open_by_id(&self, id: &str, sealed: &[u8]) -> Result<Record> {
         let refused = |why: &str| {
-            let error = Error::new(ErrorKind::Store, format!("the stored credentials are left as they are: {why}"));
+            let error = Error::new(ErrorKind::Store, format!("the stored credentials cannot be opened: {why}"));
             Err(error.unreadable_record())
         };
         let Some((head, ciphertext)) = sealed.split_at_checked(HEAD).filter(|(head, _)| head[..4] == MAGIC[..4]) else {
-            return refused("they are cut off, or were not sealed by this library; remove them to log in anew");
+            return refused("they are cut off, or were not sealed by this library; log in again to replace them");
         };
         if head[4] != MAGIC[4] {
-            return refused("a newer release of this library sealed them; update this program");
+            return refused("a newer release of this library sealed them; update this program, or log in again to replace them");
         }
         let key_id = &head[MAGIC.len()..MAGIC.len() + KEY_ID];
         let Some(sealing_key) = self.0.iter().find(|candidate| candidate.id() == key_id) else {
-            return refused("they were sealed with another key; give that one too, or remove them");
+            return refused("they were sealed with another key; give that one too, or log in again to replace them");
         };
         match Cipher::new(sealing_key.expose()).open(&context(head, id), ciphertext) {
             Some(mut plain) => Record::from_bytes(std::mem::take(&mut *plain)),
-            None => refused("they were changed, cut off, or put in the place of another session's; remove them to log in anew"),
+            None => refused("they were changed, cut off, or put in the place of another session's; log in again to replace them"),
         }
     }
 }

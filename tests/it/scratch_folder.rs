@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,8 +9,17 @@ pub(crate) struct ScratchFolder(PathBuf);
 impl ScratchFolder {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+        let name = format!("hallpass-store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Not in the checkout: that may be in a folder that others can write to, and stores refuse those.
+        Self(std::env::temp_dir().join(name))
+    }
+
+    /// One that is there, for this user alone.
+    pub(crate) fn made() -> Self {
+        let folder = Self::new();
+        fs::create_dir(folder.path()).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        folder
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -2,12 +2,17 @@ use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, ErrorKind as IoKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result, excerpt};
+#[cfg(unix)]
+use crate::store::file::ownership;
+use crate::worker;
 
-/// A folder of this user's own, and the plain files in it. All of it blocks.
+/// A folder of this user's own, and the plain files in it. Its methods block, but for [`blocking`](Self::blocking), which runs
+/// them on another thread.
 #[derive(Clone)]
 pub(super) struct Folder {
     path: Arc<Path>,
@@ -22,12 +27,30 @@ impl Folder {
         &self.path
     }
 
+    /// Runs what blocks. When the future is dropped, the work goes on.
+    ///
+    /// # Errors
+    /// Those of `work`, and `Store` when it takes longer than [`ANSWER`].
+    pub(super) async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let (unanswered, panicked) = (self.clone(), self.clone());
+        let late = move || {
+            let why = format!(
+                "did not answer in {} seconds; check its disk, and keep credentials on one of this machine",
+                ANSWER.as_secs()
+            );
+            unanswered.refused("", &why)
+        };
+        worker::run_blocking(ANSWER, late, move || panicked.refused("", "made this library panic; report it as a bug"), work).await
+    }
+
     /// The file's path, for a message.
     pub(super) fn shown(&self, name: &str) -> String {
         excerpt(&self.path.join(name).to_string_lossy())
     }
 
     pub(super) fn exists(&self) -> Result<bool> {
+        #[cfg(unix)]
+        ownership::check_ancestors(&self.path)?;
         match fs::metadata(&self.path) {
             Ok(metadata) => self.check_own(&metadata).map(|()| true),
             Err(error) if error.kind() == IoKind::NotFound => Ok(false),
@@ -41,9 +64,6 @@ impl Folder {
             return Ok(None);
         }
         let Some((file, metadata)) = self.open(name, OpenOptions::new().read(true))? else { return Ok(None) };
-        // Whoever else could write it could have made it up.
-        check_mode(&metadata, 0o077)
-            .map_err(|()| self.refused(name, "is open to other users; take their rights away (mode 600)"))?;
         // One byte more than there are, so that the buffer does not grow and leave a copy behind.
         let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX).min(LONGEST) + 1;
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
@@ -51,7 +71,7 @@ impl Folder {
             .read_to_end(&mut bytes)
             .map_err(|error| self.failed(name, "could not be read; check its rights and its disk", error))?;
         if bytes.len() > LONGEST {
-            return Err(self.refused(name, "is too long for credentials; remove it to log in anew"));
+            return Err(self.refused(name, "is too long for credentials; log in again to replace it").unreadable_record());
         }
         Ok(Some(bytes))
     }
@@ -86,16 +106,52 @@ impl Folder {
         let removed = remove_if_there(&self.path.join(new(name)))
             .and_then(|()| remove_if_there(&self.path.join(name)))
             .and_then(|()| self.sync());
-        removed.map_err(|error| self.failed(name, "could not be removed; remove it by hand", error))
+        removed.map_err(|error| self.failed(name, "could not be removed; check the rights of its folder", error))
     }
 
-    /// Whether there is, or may be, something to remove.
-    pub(super) fn holds(&self, name: &str) -> Result<bool> {
-        let is_absent = |name: &str| {
-            let found = fs::symlink_metadata(self.path.join(name));
-            found.is_err_and(|error| error.kind() == IoKind::NotFound)
-        };
-        Ok(self.exists()? && !(is_absent(name) && is_absent(&new(name))))
+    /// Whether the record is there, or what a save of it left behind. `true` where that cannot be told.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.has(name) || self.has(&new(name))
+    }
+
+    /// Whether there is, or may be, something of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        !fs::symlink_metadata(self.path.join(name)).is_err_and(|error| error.kind() == IoKind::NotFound)
+    }
+
+    /// The names of the plain files that `filter` selects.
+    pub(super) fn names(&self, filter: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+        if !self.exists()? {
+            return Ok(Vec::new());
+        }
+        let failed = |error| self.failed("", "could not be listed; check its rights and its disk", error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().into_string();
+            names.extend(name.ok().filter(|name| filter(name) && entry.file_type().is_ok_and(|kind| kind.is_file())));
+        }
+        Ok(names)
+    }
+
+    /// Whether `file` is still the one of that name, and not one that was removed meanwhile. On Windows none is.
+    pub(super) fn is_at(&self, name: &str, file: &fs::File) -> bool {
+        #[cfg(unix)]
+        {
+            let (named, opened) = (fs::symlink_metadata(self.path.join(name)), file.metadata());
+            named.is_ok_and(|named| opened.is_ok_and(|opened| ownership::is_same(&named, &opened)))
+        }
+        #[cfg(not(unix))]
+        {
+            _ = (name, file);
+            true
+        }
+    }
+
+    /// Removes the empty file of a lock, which the caller holds.
+    pub(super) fn remove_empty(&self, name: &str) {
+        // One that stays is used again.
+        _ = fs::remove_file(self.path.join(name));
     }
 
     /// An empty file, to be locked.
@@ -109,7 +165,11 @@ impl Folder {
         let path = self.path.join(name);
         let opened = private(options).open(&path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
-            Ok((metadata, file)) if metadata.is_file() => Ok(Some((file, metadata))),
+            Ok((metadata, file)) if metadata.is_file() => {
+                #[cfg(unix)]
+                ownership::check_file(&path, &metadata)?;
+                Ok(Some((file, metadata)))
+            }
             Ok(_) => Err(self.refused(name, "has to be a plain file; remove what is there")),
             Err(error) if error.kind() == IoKind::NotFound => Ok(None),
             Err(_) if path.is_symlink() => Err(self.refused(name, "has to be a plain file; remove the link that is there")),
@@ -135,9 +195,9 @@ impl Folder {
         if !metadata.is_dir() {
             return Err(self.refused("", "has to be a folder; remove what is there, or name another"));
         }
-        let refused =
-            |()| self.refused("", "can be changed by other users; name a folder inside it, which is made for this user alone");
-        check_mode(metadata, 0o022).map_err(refused)
+        #[cfg(unix)]
+        ownership::check_folder(&self.path, metadata)?;
+        Ok(())
     }
 
     /// Makes the names in it last. Windows has no such call, and does not need it.
@@ -176,7 +236,9 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+
+        use rustix::fs::OFlags;
+        options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
     }
     #[cfg(windows)]
     {
@@ -188,14 +250,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Refuses what has any of the mode bits; nothing where there are no modes.
-fn check_mode(metadata: &Metadata, unwanted: u32) -> std::result::Result<(), ()> {
-    #[cfg(unix)]
-    let mode = std::os::unix::fs::MetadataExt::mode(metadata);
-    #[cfg(not(unix))]
-    let (mode, _) = (0, metadata);
-    if mode & unwanted == 0 { Ok(()) } else { Err(()) }
-}
-
 /// More bytes than any credentials have.
 const LONGEST: usize = 8 << 20;
+/// A disk of this machine answers in milliseconds.
+const ANSWER: Duration = Duration::from_secs(10);

@@ -30,7 +30,6 @@ fn of_the_first_process(folder: &Path) -> CredentialsManager {
 }
 
 fn tell_others(provider: &TestProvider, folder: &Path) {
-    fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("provider"), format!("{}\n{}", provider.issuer(), provider.client_id())).unwrap();
 }
 
@@ -41,7 +40,7 @@ fn eight_processes_on_one_folder_redeem_once_for_each_expiry() {
     if let Some(folder) = OtherProcess::folder() {
         return runtime.block_on(a_thousand_tasks_at_each_expiry(&folder));
     }
-    let folder = ScratchFolder::new();
+    let folder = ScratchFolder::made();
     let (provider, before) = runtime.block_on(async {
         let provider = TestProvider::builder().access_token_life(Duration::from_secs(1)).start().await;
         manager(provider.issuer(), provider.client_id(), folder.path()).login_if_needed().await.unwrap();
@@ -119,7 +118,7 @@ fn a_process_that_is_killed_while_it_renews_leaves_the_old_record_or_the_new() {
     }
     let test = "stores::many_processes::a_process_that_is_killed_while_it_renews_leaves_the_old_record_or_the_new";
     let (kills, forced) = (patience("KILLS", 20), patience("FORCED_KILLS", 4));
-    let folder = ScratchFolder::new();
+    let folder = ScratchFolder::made();
     let provider = runtime.block_on(TestProvider::start());
     tell_others(&provider, folder.path());
     let session = || manager(provider.issuer(), provider.client_id(), folder.path());

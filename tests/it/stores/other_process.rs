@@ -1,4 +1,5 @@
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -17,6 +18,21 @@ impl OtherProcess {
     pub(super) fn start_with_little_disk(test: &str, folder: &Path) -> Self {
         let mut shell = Command::new("bash");
         shell.args(["-c", r#"trap "" XFSZ; ulimit -f 2; exec "$@""#, "bash"]).arg(std::env::current_exe().unwrap());
+        Self::run(shell, test, folder)
+    }
+
+    /// One that runs as that user, if this one runs as root.
+    pub(super) fn start_as(user: u32, test: &str, folder: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.uid(user).gid(user);
+        Self::run(command, test, folder)
+    }
+
+    /// One that sees a disk of 64 KiB at the folder, which only root can arrange.
+    pub(super) fn start_with_small_disk(test: &str, folder: &Path) -> Self {
+        let mut shell = Command::new("unshare");
+        let mount = r#"mount -t tmpfs -o size=64k,mode=700 none "$0" && exec "$@""#;
+        shell.args(["--mount", "sh", "-c", mount]).arg(folder).arg(std::env::current_exe().unwrap());
         Self::run(shell, test, folder)
     }
 
@@ -55,6 +71,17 @@ impl OtherProcess {
     /// Until it ended by itself.
     pub(super) fn ends_well(&mut self) {
         assert!(self.child.wait().unwrap().success());
+    }
+
+    /// As [`ends_well`](Self::ends_well); a process that hangs is killed, and no good.
+    pub(super) fn ends_well_and_soon(&mut self) {
+        for _ in 0..3000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return assert!(status.success(), "{status}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("the other process did not end in a minute");
     }
 
     pub(super) fn kill(&mut self) {

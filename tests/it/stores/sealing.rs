@@ -24,8 +24,8 @@ fn a_sealed_record_opens_for_no_other_session() {
     assert_eq!(refused.kind(), ErrorKind::Store);
     assert_eq!(
         refused.to_string(),
-        "the stored credentials are left as they are: they were changed, cut off, or put in the place of another session's; \
-         remove them to log in anew"
+        "the stored credentials cannot be opened: they were changed, cut off, or put in the place of another session's; \
+         log in again to replace them"
     );
 }
 
@@ -112,13 +112,10 @@ async fn with_another_key_a_record_is_refused_and_kept() {
     let refused = wrong.load(&key("")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Store);
     let file = folder.file(&key("").id());
-    assert_eq!(
-        refused.to_string(),
-        format!("the credentials in {} cannot be used; remove the file to log in anew", file.display())
-    );
+    assert_eq!(refused.to_string(), format!("the credentials in {} cannot be used; log in again to replace them", file.display()));
     assert_eq!(
         std::error::Error::source(&refused).unwrap().to_string(),
-        "the stored credentials are left as they are: they were sealed with another key; give that one too, or remove them"
+        "the stored credentials cannot be opened: they were sealed with another key; give that one too, or log in again to replace them"
     );
     for expected in [None, Some(1)] {
         assert_eq!(wrong.save(&key(""), expected, &record(2, b"two")).await.unwrap_err().kind(), ErrorKind::Store);

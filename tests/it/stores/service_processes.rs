@@ -33,9 +33,8 @@ fn eight_processes_on_one_folder_make_one_request_for_each_token() {
         let served: Vec<_> = served.into_iter().collect();
         return fs::write(folder.join(format!("{}.served", std::process::id())), served.join("\n")).unwrap();
     }
-    let folder = ScratchFolder::new();
+    let folder = ScratchFolder::made();
     let provider = runtime.block_on(TestProvider::builder().access_token_life(LIFE).start());
-    fs::create_dir_all(folder.path()).unwrap();
     let told = [provider.issuer(), provider.confidential_client_id(), provider.client_secret()].join("\n");
     fs::write(folder.file("provider"), told).unwrap();
 
