@@ -1,16 +1,17 @@
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::Request;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 use url::Url;
 
 use crate::application::Application;
 use crate::challenge::Challenge;
 use crate::client_auth::method::Addressee;
-use crate::error::{Error, ErrorKind, Result, ServerError, beginning, excerpt, is_transient};
+use crate::error::{Error, ErrorKind, GrantFate, Result, ServerError, beginning, excerpt, is_transient};
 use crate::form::{Form, leaks_into, repeats};
 use crate::json::{self, MemberNames};
 use crate::mfa_required::MfaRequired;
@@ -62,9 +63,42 @@ pub(crate) async fn post_with_proof(
         // A code or a refresh token is good once. It is sent again, once, only because the server has said that it refused
         // the proof, and with it the whole request (RFC 9449, section 8).
         if !proofs.must_repeat(&url, &reply.headers, || asks_for_nonce(&reply)) {
-            return unless_refused(reply, context, application, &metadata, &sent, hidden);
+            return unless_grant_refused(reply, context, application, &metadata, &sent, hidden);
         }
     }
+}
+
+/// The answer of the token endpoint. The status decides what an error means for the grant; the body decides only for those
+/// statuses with which a token endpoint answers.
+fn unless_grant_refused(
+    reply: Reply,
+    context: &str,
+    application: &Application,
+    metadata: &Metadata,
+    sent: &[u8],
+    hidden: &[&str],
+) -> Result<Reply> {
+    let status = reply.status;
+    let is_verdict = !status.is_redirection() && has_error_code(&reply);
+    let error = match unless_refused(reply, context, application, metadata, sent, hidden) {
+        Ok(reply) => return Ok(reply),
+        Err(error) => error,
+    };
+    if status.is_redirection() {
+        let advice = "the redirect is not followed; configure the issuer by its final address";
+        return Err(error.with_advice(advice).transient().with_grant_fate(GrantFate::NoVerdict));
+    }
+    Err(match (is_transient(status), is_verdict) {
+        (true, _) | (_, true) => error,
+        _ if status.is_success() => error.transient().with_grant_fate(GrantFate::Unknown),
+        _ => error.transient().with_grant_fate(GrantFate::NoVerdict),
+    })
+}
+
+/// Whether the body is an error of RFC 6749, section 5.2.
+fn has_error_code(reply: &Reply) -> bool {
+    let body = json::object::<ErrorBody>(reply.body()).ok();
+    body.is_some_and(|body| body.error.as_ref().and_then(Value::as_str).is_some_and(|code| !code.is_empty()))
 }
 
 fn unless_refused(
@@ -178,7 +212,7 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
     match body.as_ref().map(|body| body.error.as_ref()) {
         Some(None | Some(Value::Null)) if reply.status.is_success() => return None,
         None if reply.status.is_success() => return invalid("an error that cannot be read"),
-        Some(Some(error)) if !error.is_string() && !error.is_null() => return invalid("an error that is no text"),
+        Some(Some(error)) if reply.status.is_success() && !error.is_string() => return invalid("an error that is no text"),
         _ => {}
     }
     let mfa_token = body.as_ref().and_then(|body| body.mfa_token.as_ref());

@@ -28,7 +28,21 @@ struct Inner {
     server: Option<ServerError>,
     retry_after: Option<Duration>,
     transient: bool,
+    grant: GrantFate,
     attachment: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// The effect of a failed token request on the grant that it sent: a refresh token, a code or a device code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantFate {
+    /// The request was not sent, or the provider refused it.
+    NotTaken,
+    /// The answer is not from a token endpoint: a redirect, or the 4xx page of a firewall. It says nothing about the grant.
+    NoVerdict,
+    /// No answer arrived, or an answer that no token endpoint sends. The grant may be spent.
+    Unknown,
+    /// The provider answered with tokens, and they are refused. The grant is spent.
+    Spent,
 }
 
 /// What failed, by whose turn it was. What to do about each is in [`docs::errors`](crate::docs::errors).
@@ -93,6 +107,7 @@ impl Error {
             server: None,
             retry_after: None,
             transient: false,
+            grant: GrantFate::NotTaken,
             attachment: None,
         }))
     }
@@ -152,7 +167,8 @@ impl Error {
         } else {
             (ErrorKind::Network, "failed on the way; try again")
         };
-        Self::new(kind, format!("{context} {what}")).transient().with_source(error)
+        let grant = if error.is_connect() { GrantFate::NotTaken } else { GrantFate::Unknown };
+        Self::new(kind, format!("{context} {what}")).transient().with_grant_fate(grant).with_source(error)
     }
 
     #[must_use]
@@ -183,6 +199,19 @@ impl Error {
     #[must_use]
     pub(crate) fn transient(mut self) -> Self {
         self.unshared().transient = true;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_grant_fate(mut self, fate: GrantFate) -> Self {
+        self.unshared().grant = fate;
+        self
+    }
+
+    /// The provider's words of the error that became this one.
+    #[must_use]
+    pub(crate) fn with_server_error(mut self, server: Option<ServerError>) -> Self {
+        self.unshared().server = server;
         self
     }
 
@@ -259,6 +288,10 @@ impl Error {
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.reqwest().is_some_and(reqwest::Error::is_connect)
+    }
+
+    pub(crate) fn grant_fate(&self) -> GrantFate {
+        self.0.grant
     }
 
     fn reqwest(&self) -> Option<&reqwest::Error> {
@@ -376,9 +409,10 @@ impl ServerError {
     }
 }
 
-/// Whether a status says that the server is in trouble, or that it is asked too often.
+/// Whether a status says that the request was not taken and may be sent again later.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+        || status.is_server_error()
 }
 
 /// What of a text from outside is so much as looked at: more than anybody is shown of it, so that a secret in what is shown begins

@@ -1,20 +1,20 @@
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
-use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Result, excerpt, is_transient};
+use crate::error::{Error, ErrorKind, GrantFate, Result, excerpt, is_transient};
 use crate::json::{self, NotAnObject};
 use crate::origin;
+use crate::worker;
 
 /// The only way to the provider: confidential, without redirects, bounded in time and size.
 pub(crate) struct Transport {
@@ -54,10 +54,10 @@ impl Transport {
 
     /// `context` names the request in messages: "the token request".
     pub(crate) async fn send(&self, context: &'static str, request: reqwest::Request) -> Result<Reply> {
-        self.send_by(deadline(), context, request).await
+        self.send_by(deadline(), context, request).await?.unless_redirect()
     }
 
-    /// For requests that share one deadline.
+    /// Sends one of several requests that share a deadline. A redirect is an answer here, and is not followed.
     pub(crate) async fn send_by(&self, deadline: Instant, context: &'static str, mut request: reqwest::Request) -> Result<Reply> {
         if !origin::is_confidential(request.url()) || origin::has_user_info(request.url()) {
             return Err(Error::forbidden(format!(
@@ -66,16 +66,8 @@ impl Transport {
         }
         let client = self.client(request.url())?;
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        // Around the request rather than in it, where it would take the place of a shorter timeout of the caller's client.
-        let (status, headers, body) =
-            tokio::time::timeout_at(deadline, exchange(&client, context, request)).await.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time; try again later")).transient())
-            })?;
-        if status.is_redirection() {
-            return Err(Error::invalid_response(format!(
-                "{context} was answered with a redirect ({status}), which is not followed; configure the issuer by its final address"
-            )));
-        }
+        // A pooled connection must not depend on the caller's runtime.
+        let (status, headers, body) = worker::run(exchange(client, deadline, context, request)).await?;
         Ok(Reply { status, headers, body, context })
     }
 
@@ -89,6 +81,7 @@ impl Transport {
             let builder = if url.scheme() == "http" { builder.no_proxy() } else { builder };
             builder
                 .redirect(reqwest::redirect::Policy::none())
+                .pool_idle_timeout(MAX_IDLE)
                 .build()
                 .map_err(|error| Error::configuration("the HTTP client could not be built; check http_client").with_source(error))
         });
@@ -113,6 +106,17 @@ impl Reply {
     #[cfg(any(fuzzing, test))]
     pub(crate) fn made_up(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
         Self { status, headers, body: Zeroizing::new(body.to_vec()), context: "the request" }
+    }
+
+    /// Refuses a redirect, where the caller gives it no meaning of its own.
+    pub(crate) fn unless_redirect(self) -> Result<Self> {
+        if self.status.is_redirection() {
+            return Err(Error::invalid_response(format!(
+                "{} was answered with a redirect ({}), which is not followed; configure the issuer by its final address",
+                self.context, self.status
+            )));
+        }
+        Ok(self)
     }
 
     pub(crate) fn body(&self) -> &[u8] {
@@ -190,13 +194,29 @@ pub(crate) fn deadline_of_a_poll() -> Instant {
 }
 
 async fn exchange(
-    client: &reqwest::Client,
-    context: &str,
+    client: reqwest::Client,
+    deadline: Instant,
+    context: &'static str,
     request: reqwest::Request,
 ) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>)> {
-    let response = client.execute(request).await.map_err(|error| Error::network(context, error))?;
+    let late = || Error::new(ErrorKind::TimedOut, format!("{context} did not finish in time; try again later")).transient();
+    // The process may have been stopped since the deadline was set.
+    if Instant::now() >= deadline {
+        return Err(late());
+    }
+    let late = || late().with_grant_fate(GrantFate::Unknown);
+    let end = tokio::time::Instant::from_std(deadline);
+    // Around the request rather than in it, where it would take the place of a shorter timeout of the program's client.
+    let response = tokio::time::timeout_at(end, client.execute(request)).await.map_err(|_| late())?;
+    let response = response.map_err(|error| Error::network(context, error))?;
     let (status, headers) = (response.status(), response.headers().clone());
-    Ok((status, headers, read_body(context, response).await?))
+    let body = tokio::time::timeout_at(end, read_body(context, response)).await.unwrap_or_else(|_| Err(late()));
+    match body {
+        Ok(body) => Ok((status, headers, body)),
+        // The status decides. Part of a body could hold part of a secret.
+        Err(_) if !status.is_success() => Ok((status, headers, Zeroizing::default())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Counts bytes after decompression, since another crate may have turned on reqwest's gzip.
@@ -206,6 +226,7 @@ async fn read_body(context: &str, mut response: reqwest::Response) -> Result<Zer
             "{context} was answered with more than {} KiB, which is not read; check the issuer",
             BODY_CAP / 1024
         ))
+        .with_grant_fate(GrantFate::Unknown)
     };
     let announced = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
     if announced > BODY_CAP {
@@ -236,6 +257,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// In bytes; RFC 9110, section 5.6.7, has none longer than 33.
 const LONGEST_DATE: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// A connection that was idle for longer may be dead, and a refresh token that is sent on it may be lost.
+const MAX_IDLE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

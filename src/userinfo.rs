@@ -37,7 +37,7 @@ impl Application {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(AUTHORIZATION, credentials.access_token().header_value().clone());
             proofs.put(&mut request)?;
-            let reply = self.provider().transport().send_by(deadline, CONTEXT, request).await?;
+            let reply = self.provider().transport().send_by(deadline, CONTEXT, request).await?.unless_redirect()?;
             if !proofs.must_repeat(url, &reply.headers, || endpoint::asks_for_nonce(&reply)) {
                 break reply;
             }

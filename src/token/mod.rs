@@ -21,8 +21,7 @@ pub(crate) use renewal::{Target, no_refresh_token};
 pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
 
 use std::sync::Arc;
-
-use tokio::time::Instant;
+use std::time::Instant;
 
 use crate::access_token::AccessToken;
 use crate::application::Application;

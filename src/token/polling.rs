@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
-use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::error::{Error, ErrorKind, Result, ServerError, is_transient};
 use crate::form::Form;
 use crate::provider::{Demands, Flow, Metadata};
 use crate::requested_api::RequestedApi;
@@ -164,6 +164,7 @@ impl Polling {
 
     /// How long the provider is left in peace after this answer, if it is one to go on after (RFC 8628, section 3.5).
     fn pause_after(&mut self, error: Error) -> Result<Duration> {
+        let is_trouble = error.server_error().and_then(ServerError::status).is_some_and(is_transient);
         self.failures = match error.server_error().map_or("", ServerError::code) {
             "authorization_pending" => 0,
             // "the interval MUST be increased by 5 seconds for this and all subsequent requests"
@@ -171,8 +172,8 @@ impl Polling {
                 self.interval = self.interval.saturating_add(SLOWER);
                 0
             }
-            "expired_token" => return Err(Error::new(ErrorKind::TimedOut, self.grant.expired).with_source(error)),
-            "access_denied" => return Err(error.server_error().cloned().map_or(error, Error::cancelled)),
+            "expired_token" if !is_trouble => return Err(Error::new(ErrorKind::TimedOut, self.grant.expired).with_source(error)),
+            "access_denied" if !is_trouble => return Err(error.server_error().cloned().map_or(error, Error::cancelled)),
             _ if error.is_transient() => self.failures + 1,
             _ => return Err(error),
         };

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::application::Application;
 use crate::credentials::Credentials;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, GrantFate, Result, ServerError};
 use crate::form::Form;
 use crate::provider::{Flow, IdToken, Metadata};
 use crate::requested_api::RequestedApi;
@@ -147,16 +147,94 @@ pub(crate) fn no_refresh_token() -> Error {
     )
 }
 
-/// What a failed renewal means for the refresh token: dead, perhaps spent, or as good as before.
+/// The error of a failed renewal, by its meaning for the refresh token.
 pub(super) fn renewal_failure(error: Error) -> Error {
-    if error.server_error().is_some_and(|server| server.code() == "invalid_grant") {
+    if is_about_refresh_token(&error) {
         let message = "the refresh token is spent, expired or revoked; a person has to log in again";
-        return Error::new(ErrorKind::LoginRequired, message).with_source(error);
+        let server = error.server_error().cloned();
+        return Error::new(ErrorKind::LoginRequired, message).with_server_error(server).with_source(error);
     }
-    if matches!(error.kind(), ErrorKind::Network | ErrorKind::TimedOut) && !error.is_connect() {
+    if error.grant_fate() == GrantFate::Unknown {
         let message =
             "the answer to the renewal was lost, so the refresh token may be spent; try again, and log in if that is required";
-        return Error::new(ErrorKind::Ambiguous, message).with_source(error);
+        let retry_after = error.retry_after();
+        let lost = Error::new(ErrorKind::Ambiguous, message).transient().with_retry_after(retry_after);
+        return lost.with_grant_fate(GrantFate::Unknown).with_source(error);
     }
     error
 }
+
+/// Whether the provider's verdict on a renewal is about the refresh token: each is that is not known to be about something else.
+fn is_about_refresh_token(error: &Error) -> bool {
+    let Some(server) = verdict(error) else { return false };
+    match server.code() {
+        "unauthorized_client" | "access_denied" => names_refresh_token(server),
+        "invalid_request" => !names_other_parameter(server),
+        code => !ABOUT_SOMETHING_ELSE.contains(&code),
+    }
+}
+
+impl Error {
+    /// Whether the provider says that the refresh token itself is no longer good. A renewal for another API ends the login only
+    /// by such an error: any other may be about that API.
+    pub(crate) fn names_dead_refresh_token(&self) -> bool {
+        verdict(self).is_some_and(|server| DEAD_REFRESH_TOKEN.contains(&server.code()) || names_refresh_token(server))
+    }
+}
+
+/// An OAuth error of the provider that stands, by its status and code.
+fn verdict(error: &Error) -> Option<&ServerError> {
+    let server = error.server_error()?;
+    let is_oauth_error = error.grant_fate() == GrantFate::NotTaken && !server.code().starts_with("http_");
+    (is_oauth_error && !error.is_transient()).then_some(server)
+}
+
+fn names_refresh_token(server: &ServerError) -> bool {
+    let description = server.description().unwrap_or_default().to_ascii_lowercase();
+    ["refresh token", "refresh_token", "refreshtoken"].iter().any(|name| description.contains(name))
+}
+
+/// Dex says `invalid_request` of a refresh token that is spent or expired.
+fn names_other_parameter(server: &ServerError) -> bool {
+    let description = server.description().unwrap_or_default().to_ascii_lowercase();
+    let mut words = description.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    words.any(|word| OTHER_PARAMETERS.contains(&word)) || (description.contains("client id") && !names_refresh_token(server))
+}
+
+const DEAD_REFRESH_TOKEN: [&str; 8] = [
+    "invalid_grant",
+    "invalid_token",
+    "token_inactive",
+    "token_expired",
+    "refresh_token_reused",
+    "invalid_refresh_token",
+    "bad_refresh_token",
+    "refresh_token_not_found",
+];
+const ABOUT_SOMETHING_ELSE: [&str; 11] = [
+    "invalid_client",
+    "invalid_scope",
+    "invalid_target",
+    "unsupported_grant_type",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "mfa_required",
+    "temporarily_unavailable",
+    "server_error",
+    "slow_down",
+    "authorization_pending",
+];
+const OTHER_PARAMETERS: [&str; 12] = [
+    "dpop",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "scope",
+    "audience",
+    "resource",
+    "grant_type",
+    "organization",
+    "authorization_details",
+    "content_type",
+];

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::access_token::AccessToken;
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, GrantFate, Result};
 use crate::json::Text;
 use crate::secret::Secret;
 use crate::transport::Reply;
@@ -56,18 +56,20 @@ pub(super) struct Body<'a> {
 impl<'a> Body<'a> {
     pub(super) fn read(reply: &'a Reply) -> Result<Self> {
         if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
-            return Err(Error::invalid_response(
-                "the token request was answered with a form, not with JSON as RFC 6749 requires; the provider has to be set to JSON",
-            ));
+            let message = "the token request was answered with a form, not with JSON as RFC 6749 requires; the provider has to be set to JSON";
+            return Err(is_no_token_response(Error::invalid_response(message)));
         }
-        reply.json()
+        reply.json().map_err(is_no_token_response)
     }
 }
 
 impl TokenResponse {
     pub(crate) fn read(reply: &Reply, application: &Application, now: Timestamp) -> Result<Self> {
         let body = Body::read(reply)?;
-        let refused = |why: &str| Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"));
+        let refused = |why: &str| {
+            Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"))
+                .with_grant_fate(GrantFate::Spent)
+        };
         let key = application.dpop_key();
         match (body.token_type.as_deref(), key) {
             (Some(name), None) if name.eq_ignore_ascii_case("bearer") => {}
@@ -92,7 +94,7 @@ impl TokenResponse {
             (None, _) => return Err(refused("it has no token_type; danger_accept_missing_token_type() takes such answers")),
         }
         let Some(access_token) = present(&body.access_token) else {
-            return Err(refused("it has no access_token; only the provider can correct that"));
+            return Err(is_no_token_response(refused("it has no access_token; only the provider can correct that")));
         };
         let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
         let access_token = match key {
@@ -123,6 +125,11 @@ impl TokenResponse {
     pub(crate) fn id_token(&self) -> Option<&Secret> {
         self.id_token.as_ref()
     }
+}
+
+/// Nothing is known of the grant after an answer that no token endpoint sends.
+fn is_no_token_response(error: Error) -> Error {
+    error.transient().with_grant_fate(GrantFate::Unknown)
 }
 
 /// RFC 9396, section 2: "an array of JSON objects", in each of which `type` is "REQUIRED".

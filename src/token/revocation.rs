@@ -1,6 +1,8 @@
+use http::StatusCode;
+
 use crate::application::Application;
 use crate::endpoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::secret::Secret;
 
@@ -14,6 +16,15 @@ impl Application {
         let metadata = self.provider().metadata().await?;
         let url = metadata.required(metadata.revocation_endpoint.as_ref(), "revocation endpoint")?;
         let form = Form::default().with("token", refresh_token.expose()).with("token_type_hint", "refresh_token");
-        endpoint::post(self, "the revocation", url, form).await.map(drop)
+        match endpoint::post(self, "the revocation", url, form).await {
+            Err(error) if names_unknown_token(&error) => Ok(()),
+            answer => answer.map(drop),
+        }
     }
+}
+
+/// RFC 7009, section 2.2, wants a 200 for a token that the provider does not know. Some answer with the code of RFC 6750.
+fn names_unknown_token(error: &Error) -> bool {
+    let Some(server) = error.server_error() else { return false };
+    server.code() == "invalid_token" && matches!(server.status(), Some(StatusCode::BAD_REQUEST | StatusCode::OK))
 }

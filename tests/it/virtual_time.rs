@@ -1,4 +1,5 @@
-//! Time that jumps while nobody waits for anything but time, and runs as always while a request is under way.
+//! Paused time of a test's runtime. Requests run on the library's own thread, whose time is never paused, so that the time here
+//! advances only between them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -8,22 +9,26 @@ use hallpass::device::DeviceLogin;
 use hallpass::testing::{Endpoint, Fault, TestProvider};
 use hallpass::{Application, Credentials, Result};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// A provider whose token endpoint is at `localhost`, so that each request to it first looks that name up: which is noted,
-/// and ends the jump.
+/// A provider whose token endpoint is at `localhost`, so that each request to it first looks that name up: the lookup
+/// notes the moment.
 pub(crate) struct VirtualTime {
     pub(crate) provider: TestProvider,
     lookups: Lookups,
 }
 
-#[derive(Clone, Default)]
-struct Lookups(Arc<Mutex<State>>);
+#[derive(Clone)]
+struct Lookups {
+    state: Arc<Mutex<State>>,
+    /// The runtime of the test, whose time it is.
+    test: Handle,
+}
 
 #[derive(Default)]
 struct State {
     moments: Vec<Instant>,
-    paused: bool,
     unreachable: bool,
     hangs: bool,
 }
@@ -33,8 +38,8 @@ impl VirtualTime {
         let mut url = provider.endpoint_url(Endpoint::Token);
         url.set_host(Some("localhost")).unwrap();
         provider.always(Endpoint::Discovery, Fault::new().set("token_endpoint", url.as_str()));
-        let lookups = Lookups::default();
-        lookups.0.lock().unwrap().moments.push(Instant::now());
+        let lookups = Lookups { state: Arc::default(), test: Handle::current() };
+        lookups.note();
         Self { provider, lookups }
     }
 
@@ -54,45 +59,41 @@ impl VirtualTime {
 
     pub(crate) async fn without_waiting<T>(&self, poll: impl Future<Output = T>) -> T {
         tokio::time::pause();
-        self.lookups.0.lock().unwrap().paused = true;
         let polled = poll.await;
-        self.lookups.resume();
+        tokio::time::resume();
         polled
     }
 
     /// Until the next request to the token endpoint meets no host, or does again.
     pub(crate) fn make_unreachable(&self, unreachable: bool) {
-        self.lookups.0.lock().unwrap().unreachable = unreachable;
+        self.lookups.state.lock().unwrap().unreachable = unreachable;
     }
 
     /// Until the next request to the token endpoint waits for the name of its host, or does no more.
     pub(crate) fn let_lookups_hang(&self, hangs: bool) {
-        self.lookups.0.lock().unwrap().hangs = hangs;
+        self.lookups.state.lock().unwrap().hangs = hangs;
     }
 
     /// How long after the one before each request to the token endpoint was made; the first one, after the start.
     pub(crate) fn pauses(&self) -> Vec<Duration> {
-        self.lookups.0.lock().unwrap().moments.windows(2).map(|pair| pair[1] - pair[0]).collect()
+        self.lookups.state.lock().unwrap().moments.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }
 
 impl Lookups {
-    fn resume(&self) {
-        let mut state = self.0.lock().unwrap();
-        if std::mem::take(&mut state.paused) {
-            tokio::time::resume();
-        }
+    fn note(&self) {
+        let _test = self.test.enter();
+        self.state.lock().unwrap().moments.push(Instant::now());
     }
 }
 
 impl Resolve for Lookups {
     fn resolve(&self, _: Name) -> Resolving {
-        self.0.lock().unwrap().moments.push(Instant::now());
-        if self.0.lock().unwrap().hangs {
+        self.note();
+        if self.state.lock().unwrap().hangs {
             return Box::pin(std::future::pending());
         }
-        self.resume();
-        let unreachable = self.0.lock().unwrap().unreachable;
+        let unreachable = self.state.lock().unwrap().unreachable;
         Box::pin(async move {
             if unreachable {
                 return Err("there is no network".into());
