@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::backoff::Backoff;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Something fetched from elsewhere, kept until it is too old, fetched once however many need it.
 pub(crate) struct Cached<T> {
     kept: Arc<Mutex<Option<Dated<T>>>>,
+    backoff: Arc<Backoff>,
     flight: SingleFlight<T>,
 }
 
@@ -18,21 +20,18 @@ pub(crate) struct Cached<T> {
 struct Dated<T> {
     value: T,
     fetched: Timestamp,
-    /// When a newer one was last asked for in vain.
-    refused: Option<Timestamp>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Cached<T> {
     pub(crate) fn new() -> Self {
-        Self { kept: Arc::default(), flight: SingleFlight::new() }
+        Self { kept: Arc::default(), backoff: Arc::new(Backoff::new()), flight: SingleFlight::new() }
     }
 
-    /// What is kept if it is younger than `fresh_for`, else fetched anew. When that fails for a passing reason, what is
-    /// kept goes on serving until it is `stale_for` old, and the next attempt waits a little after this one has ended: not
-    /// everybody who needs it has to wait for a host that is down.
+    /// Returns a value that is younger than `fresh_for`, or fetches another. When the fetch fails for a transient reason, the
+    /// value serves until it is `stale_for` old. After a failure no fetch is sent until the backoff is over.
     pub(crate) async fn current<F>(
         &self,
-        clock: impl Fn() -> Timestamp + Send,
+        clock: impl Fn() -> Timestamp + Send + 'static,
         fresh_for: Duration,
         stale_for: Duration,
         fetch: impl FnOnce() -> F + Send,
@@ -43,38 +42,45 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         let now = clock();
         let younger_than = |limit: Duration| move |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < limit;
         let (is_fresh, is_stale) = (younger_than(fresh_for), younger_than(stale_for));
-        let will_do = |kept: &Dated<T>| is_fresh(kept) || (is_stale(kept) && kept.was_refused_lately(now));
-        if let Some(kept) = self.kept_if(will_do) {
+        if let Some(kept) = self.kept_if(is_fresh) {
             return Ok(kept);
         }
-        match self.flight.run(|| self.kept_if(will_do), || self.keeping(now, fetch())).await {
-            Err(error) if error.is_transient() => self.stale_if(is_stale, clock()).ok_or(error),
+        let fetched = match self.backoff.check(now) {
+            Some(error) => Err(error),
+            None => self.flight.run(|| self.kept_if(is_fresh), || self.keeping(clock, fetch())).await,
+        };
+        match fetched {
+            Err(error) if error.is_transient() => self.kept_if(is_stale).ok_or(error),
             fetched => fetched,
         }
     }
 
     /// Starts to fetch what is kept no longer, or not young enough, and waits for nothing: it will be needed soon.
-    pub(crate) fn prepare<F>(&self, now: Timestamp, fresh_for: Duration, fetch: impl FnOnce() -> F)
+    pub(crate) fn prepare<F>(&self, clock: impl Fn() -> Timestamp + Send + 'static, fresh_for: Duration, fetch: impl FnOnce() -> F)
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        let now = clock();
         let is_fresh = |kept: &Dated<T>| kept.fetched <= now && now.since(kept.fetched) < fresh_for;
-        if self.kept_if(is_fresh).is_none() {
-            self.flight.start(|| self.kept_if(is_fresh), || self.keeping(now, fetch()));
+        if self.kept_if(is_fresh).is_none() && self.backoff.check(now).is_none() {
+            self.flight.start(|| self.kept_if(is_fresh), || self.keeping(clock, fetch()));
         }
     }
 
     /// Fetches anew, unless that has happened meanwhile: `settled` looks at what is kept and says whether it will do.
     pub(crate) async fn refetch<F>(
         &self,
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp + Send + 'static,
         settled: impl FnOnce(&T) -> bool + Send,
         fetch: impl FnOnce() -> F + Send,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        self.flight.run(|| self.kept_if(|kept| settled(&kept.value)), || self.keeping(now, fetch())).await
+        if let Some(error) = self.backoff.check(clock()) {
+            return Err(error);
+        }
+        self.flight.run(|| self.kept_if(|kept| settled(&kept.value)), || self.keeping(clock, fetch())).await
     }
 
     fn kept_if(&self, good_enough: impl FnOnce(&Dated<T>) -> bool) -> Option<T> {
@@ -82,31 +88,23 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         kept.as_ref().filter(|kept| good_enough(kept)).map(|kept| kept.value.clone())
     }
 
-    fn stale_if(&self, good_enough: impl FnOnce(&Dated<T>) -> bool, now: Timestamp) -> Option<T> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_mut().filter(|kept| good_enough(kept)).map(|kept| {
-            kept.refused = kept.refused.max(Some(now));
-            kept.value.clone()
-        })
-    }
-
-    fn keeping<F>(&self, now: Timestamp, fetch: F) -> impl Future<Output = Result<T>> + Send + 'static
+    fn keeping<F>(
+        &self,
+        clock: impl Fn() -> Timestamp + Send + 'static,
+        fetch: F,
+    ) -> impl Future<Output = Result<T>> + Send + 'static
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let kept = Arc::clone(&self.kept);
+        let (kept, backoff) = (Arc::clone(&self.kept), Arc::clone(&self.backoff));
+        let begun = clock();
         async move {
-            let value = fetch.await?;
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Dated { value: value.clone(), fetched: now, refused: None });
+            // A fetch may take long, and the pause begins at its end.
+            let value = fetch.await.inspect_err(|error| backoff.failed(error, clock()))?;
+            backoff.succeeded();
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Dated { value: value.clone(), fetched: begun });
             Ok(value)
         }
-    }
-}
-
-impl<T> Dated<T> {
-    fn was_refused_lately(&self, now: Timestamp) -> bool {
-        self.refused.is_some_and(|refused| refused <= now && now.since(refused) < NEXT_ATTEMPT)
     }
 }
 
@@ -199,8 +197,6 @@ impl<T> fmt::Debug for SingleFlight<T> {
     }
 }
 
-const NEXT_ATTEMPT: Duration = Duration::from_secs(30);
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -229,16 +225,17 @@ mod tests {
         let current = |moment: i64, result: Result<u8>| cached.current(move || at(moment), FRESH_FOR, STALE_FOR, fetch(result));
         assert_eq!(current(0, Ok(1)).await.unwrap(), 1);
         assert_eq!(current(599, down()).await.unwrap(), 1);
-        for (moment, asked) in [(600, 2), (600, 2), (629, 2), (630, 3), (645, 3), (610, 4), (86_399, 5)] {
+        for (moment, asked) in [(600, 2), (600, 2), (602, 3), (603, 3), (601, 4), (86_399, 5)] {
             assert_eq!(current(moment, down()).await.unwrap(), 1, "{moment}");
             assert_eq!(fetches.load(Ordering::Relaxed), asked, "{moment}");
         }
-        assert!(current(86_400, down()).await.unwrap_err().is_transient(), "too old, though its host was down just now");
-        assert!(current(-1, down()).await.unwrap_err().is_transient(), "nobody knows how old it is when the clock was set back");
+        assert!(current(86_500, down()).await.unwrap_err().is_transient(), "too old, though its host was down just now");
+        assert!(current(-100, down()).await.unwrap_err().is_transient(), "nobody knows how old it is when the clock was set back");
         let lasting = Error::new(ErrorKind::Discovery, "it is gone");
-        assert_eq!(current(700, Err(lasting)).await.unwrap_err().kind(), ErrorKind::Discovery);
+        assert_eq!(current(-200, Err(lasting)).await.unwrap_err().kind(), ErrorKind::Discovery);
         assert_eq!(fetches.load(Ordering::Relaxed), 8);
-        assert_eq!(current(86_401, Ok(2)).await.unwrap(), 2);
+        assert_eq!(current(-191, Ok(2)).await.unwrap_err().kind(), ErrorKind::Discovery, "a permanent refusal is remembered");
+        assert_eq!(current(-190, Ok(2)).await.unwrap(), 2);
     }
 
     /// D18: a host that takes the call and never answers.

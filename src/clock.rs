@@ -19,6 +19,11 @@ impl Clock {
         Self { shift: Some(shift) }
     }
 
+    pub(crate) fn reader(&self) -> impl Fn() -> Timestamp + Send + 'static {
+        let clock = self.clone();
+        move || clock.now()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system for the time")]
         let system = match SystemTime::now().duration_since(UNIX_EPOCH) {

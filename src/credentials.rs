@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, ready};
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -9,7 +11,7 @@ use time::OffsetDateTime;
 use crate::access_token::{AccessToken, TokenType};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::provider::{Claims, IdToken};
+use crate::provider::{Claims, IdToken, NumericDate};
 use crate::requested::Requested;
 use crate::secret::Secret;
 use crate::token_source::TokenSource;
@@ -34,6 +36,38 @@ pub(crate) struct Parts {
     pub(crate) scope: Option<Box<str>>,
     /// As JSON.
     pub(crate) authorization_details: Option<Box<str>>,
+    /// How long after `received` the refresh token ends.
+    pub(crate) refresh_token_life: Option<WholeSeconds>,
+    /// How long after `received` the provider wants the access token renewed.
+    pub(crate) refresh_in: Option<WholeSeconds>,
+}
+
+/// A duration in 4 bytes, also inside an `Option`: a server holds many sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WholeSeconds(NonZeroU32);
+
+impl WholeSeconds {
+    /// None for less than a second; saturates at 136 years.
+    pub(crate) fn new(duration: Duration) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)).map(Self)
+    }
+
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_secs(self.0.get().into())
+    }
+}
+
+impl Parts {
+    /// The end of the refresh token, where the provider said it.
+    pub(crate) fn refresh_until(&self) -> Option<Timestamp> {
+        self.refresh_token_life.map(|life| self.received.plus(life.duration()))
+    }
+
+    /// When the provider wants the access token renewed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the manager's term reads it"))]
+    pub(crate) fn refresh_at(&self) -> Option<Timestamp> {
+        self.refresh_in.map(|after| self.received.plus(after.duration()))
+    }
 }
 
 impl Credentials {
@@ -61,6 +95,15 @@ impl Credentials {
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
         self.0.access_token.expires_at()
+    }
+
+    /// When the login ends, as far as the provider says it: by the claim `session_expiry`, or by the end of the refresh token. No
+    /// renewal goes past it.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<OffsetDateTime> {
+        let session_expiry = self.user().and_then(|user| user.get::<NumericDate>("session_expiry")).map(NumericDate::timestamp);
+        let earlier = session_expiry.into_iter().chain(self.0.refresh_until()).min();
+        earlier.map(Timestamp::to_offset_date_time)
     }
 
     /// Gets new credentials without a person. None unless the scope holds `offline_access` and, at Auth0, the API allows it.

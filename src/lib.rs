@@ -60,6 +60,7 @@ mod application;
 #[cfg_attr(docsrs, doc(cfg(feature = "auth0")))]
 pub mod auth0;
 pub mod authorized_client;
+mod backoff;
 #[cfg(feature = "blocking")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;

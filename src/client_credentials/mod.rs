@@ -8,17 +8,15 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
+use crate::backoff::Backoff;
 use crate::cache::SingleFlight;
 use crate::client_credentials::fleet::Fleet;
 use crate::client_credentials::service_token::ServiceToken;
-use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::spans::Span;
@@ -62,8 +60,7 @@ type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 struct Held {
     token: ArcSwapOption<ServiceToken>,
     flight: SingleFlight<AccessToken>,
-    /// When the provider last failed to give one, in milliseconds since 1970.
-    failed: AtomicI64,
+    backoff: Backoff,
 }
 
 impl Application {
@@ -150,6 +147,9 @@ impl ClientCredentials {
     /// A token that is valid now. When less than a fifth of its life is left, 60 seconds at most, another is fetched
     /// meanwhile; by chance up to a tenth of its life earlier, so that a fleet does not ask in step.
     ///
+    /// After a failure the provider is asked again after its `Retry-After`, else after 1 second, doubling to 60; after a refusal
+    /// that is not transient, after 10 seconds. Meanwhile a token that is still valid is returned, else the same error.
+    ///
     /// # Errors
     /// `Server` (the provider refuses this application), `InvalidResponse`, `Discovery`, `Network`, `TimedOut`, `Configuration`
     /// (also of a store that cannot work).
@@ -167,12 +167,15 @@ impl ClientCredentials {
         match self.held.token().filter(|held| !is_refused(held)) {
             Some(held) if held.is_fresh(now) => Ok(held.token),
             Some(held) if held.is_valid(now) => {
-                if !self.held.failed_lately(now) {
+                if self.held.backoff.check(now).is_none() {
                     self.held.flight.start(usable, || self.renewal(rejected));
                 }
                 Ok(held.token)
             }
             _ => {
+                if let Some(error) = self.held.backoff.check(now) {
+                    return Err(error);
+                }
                 let token = self.held.flight.run(usable, || self.renewal(rejected)).await?;
                 if self.fleet.is_some() && rejected == Some(&token) {
                     // From a run that took it from the store, not knowing that it is refused.
@@ -202,10 +205,11 @@ impl ClientCredentials {
             match renewed {
                 Ok(renewed) => {
                     source.held.keep(renewed.clone());
+                    source.held.backoff.succeeded();
                     Ok(renewed.token)
                 }
                 Err(error) => {
-                    source.held.failed.store(clock.now().unix_millis(), Ordering::Relaxed);
+                    source.held.backoff.failed(&error, clock.now());
                     Err(error)
                 }
             }
@@ -249,12 +253,7 @@ impl TokenSource for ClientCredentials {
 
 impl Held {
     fn new() -> Self {
-        Self { token: ArcSwapOption::empty(), flight: SingleFlight::new(), failed: AtomicI64::new(i64::MIN) }
-    }
-
-    /// Then there is no hurry to ask again: the old token still serves.
-    fn failed_lately(&self, now: Timestamp) -> bool {
-        now.minus(PAUSE).unix_millis() < self.failed.load(Ordering::Relaxed)
+        Self { token: ArcSwapOption::empty(), flight: SingleFlight::new(), backoff: Backoff::new() }
     }
 
     fn token(&self) -> Option<ServiceToken> {
@@ -271,5 +270,3 @@ impl fmt::Debug for ClientCredentials {
         f.debug_struct("ClientCredentials").field("application", &self.application).finish_non_exhaustive()
     }
 }
-
-const PAUSE: Duration = Duration::from_secs(5);

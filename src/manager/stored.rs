@@ -201,6 +201,8 @@ impl Shared<'_> {
             // As requested is what none means, and takes no room.
             scope: token.scope.as_deref().filter(|scope| **scope != *token.requested_scope).map(Box::from),
             authorization_details: token.authorization_details.as_deref().map(Box::from),
+            refresh_token_life: None,
+            refresh_in: None,
         })
     }
 }
@@ -233,6 +235,8 @@ mod tests {
             id_token_refusal: None,
             scope: None,
             authorization_details: Some(r#"[{"type":"payment"}]"#.into()),
+            refresh_token_life: None,
+            refresh_in: None,
         });
         let content = Content::of_login(credentials, received(), None);
         let record = content.to_record(&key);

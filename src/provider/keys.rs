@@ -33,11 +33,11 @@ impl Keys {
     /// Whether a key of the provider signed this. An unknown or a rotated key is looked for once more at the provider.
     pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>) -> Result<Verdict> {
         let now = self.clock.now();
-        let set = self.sets.current(|| self.clock.now(), FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
+        let set = self.sets.current(self.clock.reader(), FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
         match set.verify(jws) {
             Verdict::UnknownKey => {
                 let settled = |kept: &Arc<KeySet>| !Arc::ptr_eq(kept, &set) || !self.may_ask_for_unknown(now);
-                let newer = self.sets.refetch(now, settled, || self.fetch(jwks_uri)).await?;
+                let newer = self.sets.refetch(self.clock.reader(), settled, || self.fetch(jwks_uri)).await?;
                 Ok(newer.verify(jws))
             }
             verdict => Ok(verdict),
@@ -46,7 +46,7 @@ impl Keys {
 
     /// Has the keys at hand when an ID token arrives, if they can be had by then.
     pub(crate) fn prepare(&self, jwks_uri: &Url) {
-        self.sets.prepare(self.clock.now(), FRESH_FOR, || self.fetch(jwks_uri));
+        self.sets.prepare(self.clock.reader(), FRESH_FOR, || self.fetch(jwks_uri));
     }
 
     fn fetch(&self, jwks_uri: &Url) -> impl Future<Output = Result<Arc<KeySet>>> + Send + 'static {

@@ -51,7 +51,7 @@ impl Provider {
 
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>> {
         let issuer = self.issuer.as_ref().map_err(Clone::clone)?;
-        self.metadata.current(|| self.clock.now(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
+        self.metadata.current(self.clock.reader(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
     }
 
     /// Whether its metadata could give it this name.

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -12,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::provider::{Claims, IdToken, Metadata};
 use crate::secret::Secret;
 use crate::token::exchange::TokenExchange;
-use crate::token::response::{Body, Seconds, TokenResponse, present};
+use crate::token::response::{Body, TokenResponse, present};
 use crate::token::{Asked, accept, credentials, verify_id_token};
 use crate::transport::Reply;
 
@@ -154,10 +153,9 @@ impl Other {
                 "the provider's answer to the exchange is refused: it has no access_token; only the provider can correct that",
             )
         };
-        let life = body.expires_in.as_ref().map(|Seconds(seconds)| Duration::from_secs(*seconds));
         Ok(Self {
             token: present(&body.access_token).map(Secret::from).ok_or_else(refused)?,
-            expires_at: life.map(|life| application.time().now().plus(life)),
+            expires_at: body.life.map(|life| application.time().now().plus(life)),
             refresh_token: present(&body.refresh_token).map(Secret::from),
             id_token: None,
             scope: body.scope.as_deref().map(Box::from),

@@ -25,7 +25,8 @@ use std::time::Instant;
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
-use crate::credentials::{Credentials, Parts};
+use crate::clock::Timestamp;
+use crate::credentials::{Credentials, Parts, WholeSeconds};
 use crate::dpop::DpopKey;
 use crate::endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -152,7 +153,10 @@ fn credentials(
     scope: &str,
     api: Option<&RequestedApi>,
 ) -> Credentials {
+    let after_receipt = |moment: Option<Timestamp>| moment.and_then(|moment| WholeSeconds::new(moment.since(response.received)));
     Credentials::new(Parts {
+        refresh_token_life: after_receipt(response.refresh_until),
+        refresh_in: after_receipt(response.refresh_at),
         requested: application.requested(&metadata.issuer, scope, api),
         access_token: response.access_token,
         received: response.received,

@@ -1,14 +1,19 @@
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::application::Application;
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, GrantFate, Result, ServerError};
 use crate::form::Form;
+use crate::jose::base64url_decode;
+use crate::json::{self, Text};
 use crate::provider::{Flow, IdToken, Metadata};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::spans::Span;
-use crate::token::{credentials, request, verify_id_token};
+use crate::token::response::{TokenResponse, refresh_token_of};
+use crate::token::{credentials, post, verify_id_token};
 
 /// What a redeemed refresh token gave: to be saved before anything is waited for, such as the keys for its ID token.
 pub(crate) struct Renewed {
@@ -32,7 +37,9 @@ impl Application {
     /// [`dpop`](Self::dpop) key, which has to be that one.
     ///
     /// # Errors
-    /// `LoginRequired` when the refresh token is dead; `Ambiguous` when the answer was lost; `Server`, `InvalidResponse`, `Network`, `TimedOut`, `Discovery`.
+    /// `LoginRequired` when the refresh token is dead, or the new ID token names another person; `Ambiguous` when the answer was
+    /// lost; `InvalidResponse` when it is refused, with the new refresh token in [`Error::refresh_token`]; `Server`, `Network`,
+    /// `TimedOut`, `Discovery`.
     ///
     /// # Cancel safety
     /// Not to be dropped: the refresh token may be spent and its successor lost.
@@ -86,7 +93,18 @@ impl Application {
         if let Some(scope) = target.scope {
             form.push("scope", scope);
         }
-        let mut response = request(&application, &metadata, form, &[]).await.map_err(renewal_failure)?;
+        let reply = post(&application, &metadata, form, &[]).await.map_err(renewal_failure)?;
+        let mut response = TokenResponse::read_renewed(&reply, &application, application.time().now()).map_err(|error| {
+            let successor = refresh_token_of(&reply).filter(|_| error.grant_fate() == GrantFate::Spent);
+            renewal_failure(match successor {
+                Some(successor) => error.with_attachment(Successor(successor)),
+                None => error,
+            })
+        })?;
+        refuse_other_person(&response, old)?;
+        if response.refresh_token.is_none() {
+            response.refresh_until = response.refresh_until.or_else(|| old?.parts().refresh_until());
+        }
         // RFC 6749, section 6: "The authorization server MAY issue a new refresh token"; else the old one stays.
         response.refresh_token.get_or_insert_with(|| refresh_token.clone());
         // RFC 9396, section 7: a server returns what is granted; one that says nothing has not changed it.
@@ -145,6 +163,51 @@ pub(crate) fn no_refresh_token() -> Error {
         ErrorKind::LoginRequired,
         "there is no refresh token, so a person has to log in; ask for the scope offline_access to get one",
     )
+}
+
+/// The refresh token of an answer that was refused.
+struct Successor(Secret);
+
+struct OtherPerson;
+
+impl Error {
+    /// The new refresh token, when the answer to a renewal was refused for another reason: keep it, since the old one is spent.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.attachment().map(|Successor(refresh_token)| refresh_token)
+    }
+
+    /// Whether a renewal brought the tokens of another person, or of another issuer.
+    pub(crate) fn is_other_person(&self) -> bool {
+        self.attachment::<OtherPerson>().is_some()
+    }
+}
+
+#[derive(Deserialize)]
+struct Identity<'a> {
+    #[serde(borrow, default)]
+    iss: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sub: Option<Text<'a>>,
+}
+
+/// OpenID Connect Core 1.0, section 12.2: `iss` and `sub` "MUST be the same as in the ID Token issued when the original
+/// authentication occurred". The signature does not matter: by a forged ID token too, the tokens may be another person's.
+fn refuse_other_person(response: &TokenResponse, old: Option<&Credentials>) -> Result<()> {
+    let (Some(new), Some(old)) = (response.id_token(), old.and_then(Credentials::id_token)) else { return Ok(()) };
+    let (Some(new), Some(old)) = (payload(new), payload(old.raw())) else { return Ok(()) };
+    let (Ok(new), Ok(old)) = (json::object::<Identity<'_>>(&new), json::object::<Identity<'_>>(&old)) else { return Ok(()) };
+    let differs = |new: Option<Text<'_>>, old: Option<Text<'_>>| new.is_some() && new != old;
+    if differs(new.iss, old.iss) || differs(new.sub, old.sub) {
+        let message = "the renewal brought the tokens of another person, which are not used; a person has to log in again";
+        let error = Error::new(ErrorKind::LoginRequired, message);
+        return Err(error.with_grant_fate(GrantFate::Spent).with_attachment(OtherPerson));
+    }
+    Ok(())
+}
+
+fn payload(jws: &Secret) -> Option<Vec<u8>> {
+    base64url_decode(jws.expose().split('.').nth(1)?.as_bytes())
 }
 
 /// The error of a failed renewal, by its meaning for the refresh token.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,38 +24,91 @@ pub(crate) struct TokenResponse {
     pub(crate) scope: Option<Box<str>>,
     /// RFC 9396, section 7, as JSON.
     pub(crate) authorization_details: Option<Box<str>>,
+    /// The end of the refresh token.
+    pub(crate) refresh_until: Option<Timestamp>,
+    /// When the provider wants the access token renewed.
+    pub(crate) refresh_at: Option<Timestamp>,
     /// Auth0's own: takes the place of one that was used.
     #[cfg(feature = "auth0")]
     pub(crate) recovery_code: Option<Secret>,
     id_token: Option<Secret>,
 }
 
+/// The members as they stand there.
 #[derive(Deserialize)]
-pub(super) struct Body<'a> {
+struct Members<'a> {
     #[serde(borrow, default)]
-    pub(super) access_token: Option<Text<'a>>,
+    access_token: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) token_type: Option<Text<'a>>,
-    #[serde(default)]
-    pub(super) expires_in: Option<Seconds>,
+    token_type: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) refresh_token: Option<Text<'a>>,
+    expires_in: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) id_token: Option<Text<'a>>,
+    refresh_in: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    pub(super) scope: Option<Text<'a>>,
+    refresh_token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refresh_token_expires_in: Option<&'a RawValue>,
+    /// Keycloak's.
+    #[serde(borrow, default)]
+    refresh_expires_in: Option<&'a RawValue>,
+    /// Intuit's.
+    #[serde(borrow, default)]
+    x_refresh_token_expires_in: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    id_token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    scope: Option<&'a RawValue>,
     #[serde(borrow, default)]
     authorization_details: Option<&'a RawValue>,
     #[cfg(feature = "auth0")]
     #[serde(borrow, default)]
-    recovery_code: Option<Text<'a>>,
+    recovery_code: Option<&'a RawValue>,
     /// RFC 8693, section 2.2.1.
     #[serde(borrow, default)]
+    issued_token_type: Option<&'a RawValue>,
+}
+
+pub(super) struct Body<'a> {
+    pub(super) access_token: Option<Text<'a>>,
+    pub(super) token_type: Option<Text<'a>>,
+    /// How long the access token lives; none when the answer does not say, or says nonsense.
+    pub(super) life: Option<Duration>,
+    refresh_in: Option<Duration>,
+    pub(super) refresh_token: Option<Text<'a>>,
+    refresh_token_life: Option<Duration>,
+    pub(super) id_token: Option<Text<'a>>,
+    pub(super) scope: Option<Cow<'a, str>>,
+    authorization_details: Option<&'a RawValue>,
+    #[cfg(feature = "auth0")]
+    recovery_code: Option<Text<'a>>,
     pub(super) issued_token_type: Option<Text<'a>>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn read(reply: &'a Reply) -> Result<Self> {
+        Self::of(Self::members(reply)?)
+    }
+
+    fn of(members: Members<'a>) -> Result<Self> {
+        let refresh_life = members.refresh_token_expires_in.or(members.refresh_expires_in).or(members.x_refresh_token_expires_in);
+        Ok(Self {
+            access_token: text("access_token", members.access_token)?,
+            token_type: text("token_type", members.token_type)?,
+            life: life(members.expires_in),
+            refresh_in: life(members.refresh_in),
+            refresh_token: text("refresh_token", members.refresh_token)?,
+            refresh_token_life: life(refresh_life),
+            id_token: text("id_token", members.id_token)?,
+            scope: members.scope.map(scope).transpose()?,
+            authorization_details: members.authorization_details,
+            #[cfg(feature = "auth0")]
+            recovery_code: text("recovery_code", members.recovery_code)?,
+            issued_token_type: text("issued_token_type", members.issued_token_type)?,
+        })
+    }
+
+    fn members(reply: &'a Reply) -> Result<Members<'a>> {
         if reply.content_type().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM)) {
             let message = "the token request was answered with a form, not with JSON as RFC 6749 requires; the provider has to be set to JSON";
             return Err(is_no_token_response(Error::invalid_response(message)));
@@ -63,9 +117,57 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The refresh token of an answer that is refused for another reason.
+pub(super) fn refresh_token_of(reply: &Reply) -> Option<Secret> {
+    let refresh_token = text("refresh_token", Body::members(reply).ok()?.refresh_token).ok()?;
+    present(&refresh_token).map(Secret::from)
+}
+
+fn text<'a>(name: &str, member: Option<&'a RawValue>) -> Result<Option<Text<'a>>> {
+    let Some(member) = member else { return Ok(None) };
+    serde_json::from_str(member.get()).map(Some).map_err(|_| member_refused(name, "no text"))
+}
+
+/// RFC 6749, section 3.3: text, separated by spaces. Twitch sends a list, and GitHub separates by commas.
+fn scope(member: &RawValue) -> Result<Cow<'_, str>> {
+    if let Ok(Text(scope)) = serde_json::from_str(member.get()) {
+        let by_commas = scope.contains(',') && !scope.contains(' ');
+        return Ok(if by_commas { scope.replace(',', " ").into() } else { scope });
+    }
+    let list: Vec<Text<'_>> =
+        serde_json::from_str(member.get()).map_err(|_| member_refused("scope", "neither text nor a list of texts"))?;
+    Ok(list.iter().map(|scope| &**scope).collect::<Vec<_>>().join(" ").into())
+}
+
+/// What is no number of seconds above zero is as absent: the token serves until it is refused.
+fn life(member: Option<&RawValue>) -> Option<Duration> {
+    let Seconds(seconds) = serde_json::from_str(member?.get()).ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+fn member_refused(name: &str, what: &str) -> Error {
+    let message =
+        format!("the provider's answer to the token request is refused: its {name} is {what}; only the provider can correct that");
+    Error::invalid_response(message).with_grant_fate(GrantFate::Spent)
+}
+
 impl TokenResponse {
     pub(crate) fn read(reply: &Reply, application: &Application, now: Timestamp) -> Result<Self> {
-        let body = Body::read(reply)?;
+        Self::of(Body::read(reply)?, application, now)
+    }
+
+    /// The answer to a renewal. A member that is not needed is as absent when it is malformed: the old refresh token is spent.
+    pub(crate) fn read_renewed(reply: &Reply, application: &Application, now: Timestamp) -> Result<Self> {
+        let mut members = Body::members(reply)?;
+        members.scope = members.scope.filter(|member| scope(member).is_ok());
+        members.id_token = members.id_token.filter(|member| text("id_token", Some(member)).is_ok());
+        members.authorization_details = members
+            .authorization_details
+            .filter(|json| serde_json::from_str(json.get()).is_ok_and(|json| are_authorization_details(&json)));
+        Self::of(Body::of(members)?, application, now)
+    }
+
+    fn of(body: Body<'_>, application: &Application, now: Timestamp) -> Result<Self> {
         let refused = |why: &str| {
             Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"))
                 .with_grant_fate(GrantFate::Spent)
@@ -96,7 +198,7 @@ impl TokenResponse {
         let Some(access_token) = present(&body.access_token) else {
             return Err(is_no_token_response(refused("it has no access_token; only the provider can correct that")));
         };
-        let expires_at = body.expires_in.map(|Seconds(seconds)| now.plus(Duration::from_secs(seconds)));
+        let expires_at = body.life.map(|life| now.plus(life));
         let access_token = match key {
             None => AccessToken::new(access_token, expires_at),
             Some(key) => AccessToken::bound(access_token, expires_at, key.clone(), application.time().clone()),
@@ -118,6 +220,8 @@ impl TokenResponse {
             recovery_code: present(&body.recovery_code).map(Secret::from),
             scope: body.scope.map(|text| Box::from(&*text)),
             authorization_details: details.map(Box::from),
+            refresh_until: body.refresh_token_life.map(|life| now.plus(life)),
+            refresh_at: body.refresh_in.map(|after| now.plus(after)),
             id_token: present(&body.id_token).map(Secret::from),
         })
     }
