@@ -78,7 +78,12 @@ async fn a_session_stays_with_its_tenant() {
     for tenant in [TENANT, OTHER] {
         let issuer = name(tenant);
         tenants.provider.next_id_token(move |token| _ = token.set("iss", issuer.as_str()).set("tid", tenant).set("again", tenant));
-        login = tenants.auth.application().renew_credentials(&login).await.unwrap();
+        let renewed = tenants.auth.application().renew_credentials(&login).await;
+        if tenant == OTHER {
+            assert_eq!(renewed.unwrap_err().kind(), ErrorKind::LoginRequired);
+            break;
+        }
+        login = renewed.unwrap();
         let user = login.user().unwrap();
         assert_eq!(user.get::<String>("tid").as_deref(), Some(TENANT));
         assert_eq!(user.get::<String>("again").as_deref(), Some(TENANT), "{tenant}");

@@ -289,14 +289,22 @@ async fn a_thousand_logins_that_begin_at_once_discover_once() {
 /// D23
 #[tokio::test]
 async fn a_failed_discovery_is_not_kept() {
-    let provider = TestProvider::start().await;
-    let auth = web_auth(&application(&provider));
+    let clock = TestClock::new();
+    let provider = TestProvider::builder().clock(clock.clone()).start().await;
+    let auth = web_auth(&application(&provider).clock(&clock));
+    let wait = || clock.advance(Duration::from_secs(11));
     provider.next(Endpoint::Discovery, Fault::status(503));
     provider.next(Endpoint::Discovery, Fault::new().set("issuer", "https://evil.example/"));
     provider.next(Endpoint::Jwks, Fault::status(404));
-    assert!(auth.begin().await.unwrap_err().is_transient());
+    for _again in 0..2 {
+        assert!(auth.begin().await.unwrap_err().is_transient());
+        assert_eq!(provider.count(Endpoint::Discovery), 1);
+    }
+    wait();
     assert_eq!(auth.begin().await.unwrap_err().kind(), ErrorKind::Discovery);
+    wait();
     assert_eq!(login(&auth).await.unwrap_err().kind(), ErrorKind::Discovery);
+    wait();
     login(&auth).await.unwrap();
     assert_eq!((provider.count(Endpoint::Discovery), provider.count(Endpoint::Jwks)), (3, 2));
 }

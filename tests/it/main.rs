@@ -80,6 +80,7 @@ mod testing_provider;
 mod token_answer;
 mod token_lifetime;
 mod token_refusal;
+mod token_status;
 mod token_transport;
 mod tower_layer;
 mod two_halves;

@@ -184,7 +184,10 @@ async fn a_caller_can_tell_what_was_granted_from_what_was_asked_for() {
     assert_eq!(narrower.missing_scopes().collect::<Vec<_>>(), ["write:messages"]);
     assert!(narrower.has_scope("read:messages") && !narrower.has_scope("write:messages") && !narrower.has_scope("read"));
     assert_eq!(with_scope(Value::Null).await.unwrap().missing_scopes().count(), 0, "null is as absent");
-    for unreadable in [json!(["openid", "read:messages"]), json!(1), json!({})] {
+    for list in [json!(["openid", "read:messages"]), json!("openid,read:messages")] {
+        assert_eq!(with_scope(list).await.unwrap().scope(), "openid read:messages");
+    }
+    for unreadable in [json!([1]), json!(1), json!({})] {
         assert_eq!(with_scope(unreadable.clone()).await.unwrap_err().kind(), ErrorKind::InvalidResponse, "{unreadable}");
     }
 }
