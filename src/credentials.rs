@@ -64,7 +64,7 @@ impl Parts {
     }
 
     /// When the provider wants the access token renewed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the manager's term reads it"))]
+    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn refresh_at(&self) -> Option<Timestamp> {
         self.refresh_in.map(|after| self.received.plus(after.duration()))
     }

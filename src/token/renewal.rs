@@ -178,6 +178,7 @@ impl Error {
     }
 
     /// Whether a renewal brought the tokens of another person, or of another issuer.
+    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn is_other_person(&self) -> bool {
         self.attachment::<OtherPerson>().is_some()
     }
@@ -240,6 +241,7 @@ fn is_about_refresh_token(error: &Error) -> bool {
 impl Error {
     /// Whether the provider says that the refresh token itself is no longer good. A renewal for another API ends the login only
     /// by such an error: any other may be about that API.
+    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn names_dead_refresh_token(&self) -> bool {
         verdict(self).is_some_and(|server| DEAD_REFRESH_TOKEN.contains(&server.code()) || names_refresh_token(server))
     }
