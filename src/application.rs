@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, Proofs, Prover};
-use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose};
+use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose, RegisteredAlgorithm, RegisteredAlgorithms};
 use crate::requested::{OneOfEach, Requested};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
@@ -35,6 +35,7 @@ struct Settings {
     dpop_key: Option<DpopKey>,
     leeway: Duration,
     accept_hs256: bool,
+    registered: RegisteredAlgorithms,
     fapi2: bool,
     accept_missing_id_token: bool,
     accept_missing_token_type: bool,
@@ -52,6 +53,7 @@ impl Application {
             dpop_key: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
+            registered: RegisteredAlgorithms::default(),
             fapi2: false,
             accept_missing_id_token: false,
             accept_missing_token_type: false,
@@ -103,15 +105,63 @@ impl Application {
         Self::assemble(self.settings, Arc::new(Transport::with_client(client)), self.clock)
     }
 
-    /// How far this machine's clock and the provider's may differ. 60 seconds unless set.
+    /// How far this machine's clock and the provider's may differ: 60 seconds unless set, and 10 minutes at most. A longer time counts
+    /// as 10 minutes; see [`danger_leeway`](Self::danger_leeway).
     #[must_use]
-    pub fn leeway(mut self, leeway: Duration) -> Self {
+    pub fn leeway(self, leeway: Duration) -> Self {
+        self.danger_leeway(leeway.min(MAX_LEEWAY))
+    }
+
+    /// How far this machine's clock and the provider's may differ, without a limit.
+    ///
+    /// Danger: a token is accepted for that long after it has expired, and one that was stolen with it.
+    #[must_use]
+    pub fn danger_leeway(mut self, leeway: Duration) -> Self {
         Arc::make_mut(&mut self.settings).leeway = leeway;
         self
     }
 
-    /// Also accepts ID tokens signed with HS256 and the client secret, for a confidential application registered so. The secret has to
-    /// have 32 bytes at least (RFC 7518, section 3.2).
+    /// The one algorithm that ID tokens are signed by for this application, as it is registered at the provider
+    /// (`id_token_signed_response_alg`), such as `ES256`. Another one is refused, though a published key fits, and the provider's metadata
+    /// need not list it. Logout tokens are signed by the same (OpenID Connect Back-Channel Logout 1.0, section 2.6), unless
+    /// [`logout_token_algorithm`](Self::logout_token_algorithm) says otherwise. An unknown name is an error of kind `Configuration` when the
+    /// first token comes.
+    ///
+    /// `HS256`, `HS384` and `HS512` are signed with the client secret, of 32, 48 or 64 bytes at least (RFC 7518, section 3.2).
+    ///
+    /// ```
+    /// let application = hallpass::Application::new("login.example.com", "CLIENT_ID").id_token_algorithm("ES256");
+    /// # assert_eq!(application.client_id(), "CLIENT_ID");
+    /// ```
+    #[must_use]
+    pub fn id_token_algorithm(mut self, name: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.settings).registered.id_token = Some(RegisteredAlgorithm::named(name.as_ref()));
+        self
+    }
+
+    /// The same for user info (`userinfo_signed_response_alg`). User info that is not signed is accepted all the same.
+    #[must_use]
+    pub fn user_info_algorithm(mut self, name: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.settings).registered.user_info = Some(RegisteredAlgorithm::named(name.as_ref()));
+        self
+    }
+
+    /// The same for [signed responses](crate::WebAuth::signed_response) (`authorization_signed_response_alg`).
+    #[must_use]
+    pub fn authorization_response_algorithm(mut self, name: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.settings).registered.authorization_response = Some(RegisteredAlgorithm::named(name.as_ref()));
+        self
+    }
+
+    /// The same for logout tokens, where a provider signs them otherwise than ID tokens.
+    #[must_use]
+    pub fn logout_token_algorithm(mut self, name: impl AsRef<str>) -> Self {
+        Arc::make_mut(&mut self.settings).registered.logout_token = Some(RegisteredAlgorithm::named(name.as_ref()));
+        self
+    }
+
+    /// Also accepts ID tokens signed with HS256, HS384 or HS512 and the client secret, for a confidential application registered so. The
+    /// secret has to have 32, 48 or 64 bytes at least (RFC 7518, section 3.2).
     #[must_use]
     pub fn accept_hs256(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_hs256 = true;
@@ -216,10 +266,10 @@ impl Application {
         Proofs::by(self.dpop_key().map(|key| Prover { key, clock: &self.clock, token: None }))
     }
 
-    /// The secret that may verify ID tokens: only where that was asked for. RFC 7518, section 3.2: "A key of the same size as the
-    /// hash output […] or larger MUST be used": a shorter one can be tried out by whoever has seen a token.
-    pub(crate) fn hs256_secret(&self) -> Option<&Secret> {
-        self.settings.client_auth.client_secret().filter(|secret| self.settings.accept_hs256 && secret.expose().len() >= 32)
+    /// The secret that may verify the provider's JWTs: only where that was asked for.
+    fn verifying_secret(&self, registered: Option<RegisteredAlgorithm>) -> Option<&Secret> {
+        let is_registered = matches!(registered, Some(RegisteredAlgorithm::Known(algorithm)) if algorithm.is_symmetric());
+        self.settings.client_auth.client_secret().filter(|_| self.settings.accept_hs256 || is_registered)
     }
 
     pub(crate) fn accepts_missing_id_token(&self) -> bool {
@@ -242,14 +292,16 @@ impl Application {
 
     /// From whom a JWT of the provider has to come, and that it has to be for this application.
     pub(crate) fn parties<'a>(&'a self, metadata: &'a Metadata, purpose: Purpose) -> Parties<'a> {
+        let registered = self.settings.registered.of(purpose);
         Parties {
             purpose,
+            registered,
             issuer: &metadata.issuer,
             issuer_alias: metadata.issuer_alias.as_ref(),
             jwks_uri: &metadata.jwks_uri,
             algorithms: metadata.algorithms(purpose),
             client_id: &self.settings.client_id,
-            client_secret: self.hs256_secret(),
+            client_secret: self.verifying_secret(registered),
             fapi2: self.settings.fapi2,
             now: self.clock.now(),
             leeway: self.settings.leeway,
@@ -279,3 +331,5 @@ impl fmt::Debug for Application {
             .finish_non_exhaustive()
     }
 }
+
+const MAX_LEEWAY: Duration = Duration::from_secs(10 * 60);

@@ -252,7 +252,7 @@ impl Error {
     #[must_use]
     pub fn is_login_required(&self) -> bool {
         self.0.kind == ErrorKind::LoginRequired
-            || self.0.server.as_ref().is_some_and(|server| {
+            || self.0.server.as_ref().filter(|_| self.0.kind != ErrorKind::Cancelled).is_some_and(|server| {
                 matches!(
                     server.code.as_str(),
                     "login_required" | "interaction_required" | "consent_required" | "account_selection_required"

@@ -82,6 +82,7 @@ mod form;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http_client;
 mod jose;
 mod json;
 #[cfg(feature = "auth0")]

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, GrantFate, Result, excerpt, is_transient};
+use crate::http_client;
 use crate::json::{self, NotAnObject};
 use crate::origin;
 use crate::worker;
@@ -35,6 +36,7 @@ impl Transport {
     /// Made into a client at the first request, once for all clones, with redirects off: a client that follows them
     /// would hand a refresh token to whoever a 307 names.
     pub(crate) fn new(builder: reqwest::ClientBuilder) -> Self {
+        let builder = http_client::named(builder);
         let builder = if limits_connecting(&builder) { builder } else { builder.connect_timeout(CONNECT_TIMEOUT) };
         Self { builder: Mutex::new(Some(builder)), client: OnceLock::new() }
     }

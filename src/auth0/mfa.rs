@@ -177,7 +177,7 @@ impl Mfa {
             match error.server_error().map_or("", ServerError::code) {
                 "authorization_pending" => {}
                 "slow_down" => interval += INTERVAL,
-                _ if error.is_multifactor_code_invalid() => return Err(error.with_kind(ErrorKind::Cancelled)),
+                "access_denied" => return Err(error.with_kind(ErrorKind::Cancelled)),
                 _ if error.is_transient() => {}
                 _ => return Err(error),
             }

@@ -17,7 +17,8 @@ impl Error {
         self.is_refused_for("unsupported_challenge_type") || self.is_refused_for("association_required")
     }
 
-    /// The code of the second factor is wrong, or the person refused at the other device: try again.
+    /// The code of the second factor, or the recovery code, is wrong: try again. A person who refuses at another device is an error
+    /// with the code `access_denied`, of kind `Cancelled` from [`Mfa::wait_for_approval`](crate::auth0::Mfa::wait_for_approval).
     #[must_use]
     pub fn is_multifactor_code_invalid(&self) -> bool {
         self.is_invalid_grant(&WRONG_MFA_CODE)

@@ -3,7 +3,8 @@ use std::sync::{Arc, OnceLock};
 use reqwest::{Client, Request, Response};
 
 use super::authorize::{Authorizer, Carrier};
-use super::clients::{Clients, has_default_header};
+use super::clients::Clients;
+use super::debug_text::has_default_header;
 use crate::error::{Error, Result};
 
 /// Sends requests with a token through reqwest.
@@ -25,6 +26,7 @@ impl Caller {
     }
 
     pub(super) async fn call(&self, request: Request) -> Result<Response> {
+        self.clients.check_redirects()?;
         self.check_default_headers()?;
         self.authorizer.call(&mut &*self, request).await
     }

@@ -51,7 +51,7 @@ use crate::token_source::TokenSource;
 ///
 /// # Tokens that are bound to a key
 /// A [DPoP token](crate::dpop) is shown with a proof, made afresh for each request. When an API refuses the proof for want of a nonce
-/// (`use_dpop_nonce`), the request is sent once more, if its body is no stream. It is never shown as a bearer token.
+/// (`use_dpop_nonce`, or Auth0's `invalid_dpop_nonce`), the request is sent once more, if its body is no stream. It is never shown as a bearer token.
 ///
 /// # Where tokens go
 /// Only over https, or over http to this machine (127.0.0.0/8, `[::1]`, `localhost`), and to no URL with a user name in it. Once
@@ -87,16 +87,25 @@ impl AuthorizedClient {
         Ok(Self::with_clients(Clients::from_builder(builder), source))
     }
 
-    /// With a client that exists already, used as it is: with its proxies, also for http to this machine, and with its redirects.
+    /// Wraps a client that exists already, and uses its proxies, also for http to this machine, and its resolver, also for `localhost`.
     ///
-    /// A client that follows redirects can carry a token away: reqwest drops `Authorization` on the way to another origin,
-    /// but sends it again at the next hop there, and never drops another [`header`](Self::header) or the proof of a DPoP token. When a response comes from another origin
-    /// than the one asked, it is replaced by an error of kind `Forbidden`: too late for the token. Nor can it be told what has been done when
-    /// the end of such a way refuses the token: a POST is not sent again then, unless it was led back to where it began. Build the client with
-    /// [`redirect_policy`](Self::redirect_policy), or prefer [`from_builder`](Self::from_builder).
+    /// The client has to be built with [`redirect_policy`](Self::redirect_policy): a client that follows redirects can carry a token
+    /// away. Calls through any other client are errors of kind `Configuration`, and nothing is sent. A custom policy counts as one
+    /// that follows, since reqwest does not tell what it does. [`from_builder`](Self::from_builder) needs no such care.
     #[must_use]
     pub fn wrap(client: reqwest::Client, source: impl TokenSource) -> Self {
         Self::with_clients(Clients::given(client), source)
+    }
+
+    /// Wraps a client that may follow redirects.
+    ///
+    /// Danger: such a client can carry a token away. reqwest drops `Authorization` on the way to another origin, but sends it again at
+    /// the next hop there, and never drops another [`header`](Self::header) or the proof of a DPoP token. A response from another origin
+    /// than the one asked is replaced by an error of kind `Forbidden`, after the token is gone; a chain of redirects that ends at the
+    /// origin where it began goes unnoticed. A refused POST is not sent again where the client was redirected, since it may have been done.
+    #[must_use]
+    pub fn danger_wrap(client: reqwest::Client, source: impl TokenSource) -> Self {
+        Self::with_clients(Clients::given_with_redirects(client), source)
     }
 
     /// The policy for a client that [`wrap`](Self::wrap) is given: it leaves redirects to the authorized client.
@@ -207,7 +216,8 @@ impl AuthorizedClient {
     ///
     /// # Errors
     /// - `Forbidden` when a token may not go to its URL, or its `Host` header is not the URL's; no token is read then
-    /// - `Configuration` when the request or the client's default headers hold the token's header already
+    /// - `Configuration` when the request or the client's default headers hold the token's header already, or a
+    ///   [wrapped](Self::wrap) client may follow redirects
     /// - what the token source errs with; no request is sent without a token
     /// - `StepUp` when the API wants more than the token grants
     /// - `Network`, `TimedOut` as reqwest's errors
@@ -220,7 +230,7 @@ impl AuthorizedClient {
         async move { caller.call(request).await }
     }
 
-    /// The reqwest client behind, for requests without a token. It follows no redirects, unless it was given to [`wrap`](Self::wrap).
+    /// The reqwest client behind, for requests without a token. It follows no redirects, unless it was given to [`wrap`](Self::wrap) or [`danger_wrap`](Self::danger_wrap).
     ///
     /// # Panics
     /// When the builder given to [`from_builder`](Self::from_builder) holds a setting that cannot work; a request says so in an error.

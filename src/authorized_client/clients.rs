@@ -1,12 +1,13 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use http::HeaderName;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use url::Url;
 
+use super::debug_text::{follows_no_redirects, has_no_proxy};
 use super::origins::{Origins, is_plain_loopback};
 use crate::error::{Error, Result};
+use crate::http_client;
 
 /// The reqwest clients behind one authorized client: each is built when it is first needed.
 pub(super) struct Clients {
@@ -14,7 +15,18 @@ pub(super) struct Clients {
     main: OnceLock<Result<Main>>,
     /// For http on this machine, where `main` may have a proxy: a built client's proxies cannot be taken away.
     direct: OnceLock<Result<Client>>,
-    is_given: bool,
+    redirects: Redirects,
+}
+
+/// Who follows them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    /// This crate alone.
+    Here,
+    /// Perhaps the given client, and nothing is sent by it.
+    Refused,
+    /// Perhaps the given client, as the program wants it.
+    There,
 }
 
 struct Main {
@@ -24,18 +36,41 @@ struct Main {
 
 impl Clients {
     pub(super) fn from_builder(builder: ClientBuilder) -> Self {
-        Self { unbuilt: Mutex::new(Some(builder)), main: OnceLock::new(), direct: OnceLock::new(), is_given: false }
+        Self { unbuilt: Mutex::new(Some(builder)), main: OnceLock::new(), direct: OnceLock::new(), redirects: Redirects::Here }
+    }
+
+    /// A client as it is, with its proxies.
+    pub(super) fn given(client: Client) -> Self {
+        let redirects = if follows_no_redirects(&client) { Redirects::Here } else { Redirects::Refused };
+        Self::of(client, redirects)
     }
 
     /// A client as it is, with its proxies and its redirect policy.
-    pub(super) fn given(client: Client) -> Self {
-        let main = OnceLock::from(Ok(Main { client, is_direct: true }));
-        Self { unbuilt: Mutex::new(None), main, direct: OnceLock::new(), is_given: true }
+    pub(super) fn given_with_redirects(client: Client) -> Self {
+        let redirects = if follows_no_redirects(&client) { Redirects::Here } else { Redirects::There };
+        Self::of(client, redirects)
     }
 
-    /// The client may follow redirects before anybody here sees them.
+    fn of(client: Client, redirects: Redirects) -> Self {
+        let main = OnceLock::from(Ok(Main { client, is_direct: true }));
+        Self { unbuilt: Mutex::new(None), main, direct: OnceLock::new(), redirects }
+    }
+
+    /// The client may follow redirects before this crate sees them.
     pub(super) fn may_follow_redirects(&self) -> bool {
-        self.is_given
+        self.redirects != Redirects::Here
+    }
+
+    /// # Errors
+    /// `Configuration` when the given client may follow redirects, and the program has not said that it may.
+    pub(super) fn check_redirects(&self) -> Result<()> {
+        if self.redirects != Redirects::Refused {
+            return Ok(());
+        }
+        Err(Error::configuration(
+            "the wrapped HTTP client may follow redirects, and would take the token along; build it with \
+             AuthorizedClient::redirect_policy(), or use AuthorizedClient::from_builder",
+        ))
     }
 
     pub(super) fn main(&self, origins: &Origins) -> Result<&Client> {
@@ -69,64 +104,20 @@ impl Clients {
 fn build(builder: ClientBuilder) -> Result<Client> {
     // Redirects are followed here, each hop authorised afresh: reqwest sends `Authorization` again at the second hop
     // inside a foreign origin.
-    builder.redirect(Policy::none()).build().map_err(|error| {
+    http_client::local(http_client::named(builder)).redirect(Policy::none()).build().map_err(|error| {
         Error::configuration("the HTTP client could not be built; its cause says which setting is wrong")
             .with_source(error.without_url())
     })
 }
 
-/// Whether every request of this client carries a header of that name by itself.
-///
-/// reqwest tells this only in its Debug output, where names are quoted and quotes inside of values escaped.
-pub(super) fn has_default_header(client: &Client, name: &HeaderName) -> bool {
-    format!("{client:?}").contains(&format!("\"{name}\": "))
-}
-
-/// Whether this client is known to use no proxy: none is listed, or only an environment that names none.
-/// Should reqwest ever print this in another way, http on this machine goes through the direct client.
-fn has_no_proxy(client: &Client) -> bool {
-    let shown = format!("{client:?}");
-    shown.starts_with("Client { ") && (!shown.contains("proxies: ") || shown.contains("proxies: [Matcher],"))
-}
-
 #[cfg(test)]
 mod tests {
-    use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-    use reqwest::Proxy;
-
     use super::*;
-
-    /// F9: pins what reqwest's Debug output shows.
-    #[test]
-    fn a_default_header_is_seen_in_the_debug_output() {
-        for sensitive in [false, true] {
-            let mut value = HeaderValue::from_static("Bearer abc");
-            value.set_sensitive(sensitive);
-            let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-            let client = Client::builder().default_headers(headers).build().unwrap();
-            assert!(has_default_header(&client, &AUTHORIZATION));
-        }
-        let decoy = HeaderMap::from_iter([(http::header::USER_AGENT, HeaderValue::from_static("\"authorization\": x"))]);
-        assert!(!has_default_header(&Client::builder().default_headers(decoy).build().unwrap(), &AUTHORIZATION));
-    }
 
     #[test]
     fn a_builder_that_is_gone_is_an_error() {
-        let clients = Clients { unbuilt: Mutex::new(None), main: OnceLock::new(), direct: OnceLock::new(), is_given: false };
+        let clients =
+            Clients { unbuilt: Mutex::new(None), main: OnceLock::new(), direct: OnceLock::new(), redirects: Redirects::Here };
         assert_eq!(clients.main(&Origins::default()).unwrap_err().kind(), crate::error::ErrorKind::Configuration);
-    }
-
-    /// F31: pins what reqwest's Debug output shows.
-    #[test]
-    fn a_proxy_is_seen_in_the_debug_output() {
-        assert!(has_no_proxy(&Client::builder().no_proxy().build().unwrap()));
-        for proxy in [Proxy::http("http://127.0.0.1:9"), Proxy::https("http://127.0.0.1:9"), Proxy::all("http://127.0.0.1:9")] {
-            assert!(!has_no_proxy(&Client::builder().proxy(proxy.unwrap()).build().unwrap()));
-        }
-        let custom = Proxy::custom(|_| Some("http://127.0.0.1:9"));
-        assert!(!has_no_proxy(&Client::builder().proxy(custom).build().unwrap()));
-        // The environment that the tests run in may name a proxy, or not.
-        let shown = format!("{:?}", Client::new());
-        assert!(shown.contains("proxies: [Matcher],") || shown.contains("proxies: [Matcher {"), "{shown}");
     }
 }

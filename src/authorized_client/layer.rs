@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{Extensions, HeaderMap, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{Empty, Full};
@@ -52,8 +53,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// - A request without scheme and host, as gRPC clients make them, counts as one to `base_url`: the service inside has to know that
 ///   host itself.
 /// - A body that is empty, or a [`Full`]`<Bytes>`, is sent again after a refusal; any other counts as a stream.
-/// - The service inside must not follow redirects. tower-http's `FollowRedirect` is noticed there, and is an error of
-///   kind `Forbidden` when it has left the origin; another may go unnoticed.
+/// - The service inside must not follow redirects: it would take the token along, and a layer cannot see how the service is made.
+///   tower-http's `FollowRedirect` says where it ended. When that is another origin, the call is an error of kind `Forbidden`, after
+///   the token is gone. A chain that ends at the origin where it began goes unnoticed, and so does another layer that follows redirects.
+/// - The request's own `Uri` has to name the scheme, host and port of an allowed origin, as it is sent. A URI that two parsers
+///   read differently is an error of kind `Forbidden`.
 #[derive(Clone)]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub struct AuthorizedService<S> {
@@ -103,7 +107,9 @@ where
                 return Err(Error::forbidden("no token goes to a host that is named without a scheme; give the whole URL"));
             }
             let copy = copy_of(&body);
-            let mut head = Request::new(parts.method, authorizer.origins.resolve(&parts.uri.to_string())?);
+            let url = authorizer.origins.resolve(&parts.uri.to_string())?;
+            check_sent(&parts.uri, &url)?;
+            let mut head = Request::new(parts.method, url);
             *head.headers_mut() = parts.headers;
             *head.version_mut() = parts.version;
             // It stands for the body, which only the service inside can send.
@@ -177,12 +183,14 @@ impl<S, B> Inner<S, B> {
         if *url == self.asked.0 {
             return Ok(self.asked.1.clone());
         }
-        Uri::try_from(url.as_str()).map_err(|error| {
+        let uri = Uri::try_from(url.as_str()).map_err(|error| {
             Error::invalid_response(
                 "the API redirected the call to a URL that no request can have; call the address that it should end at",
             )
             .with_source(error)
-        })
+        })?;
+        check_sent(&uri, url)?;
+        Ok(uri)
     }
 
     /// Where the service inside has ended up by itself, if it says so.
@@ -204,6 +212,31 @@ impl<R: Send> Answer for Answered<R> {
     fn url(&self) -> &Url {
         &self.url
     }
+}
+
+/// The service inside connects to what `uri` says, while `url` is what the origins were compared with: two parsers may read one text
+/// differently. A URI without scheme and host leaves both to the service inside.
+fn check_sent(uri: &Uri, url: &Url) -> Result<()> {
+    let (scheme, authority) = match (uri.scheme_str(), uri.authority()) {
+        (None, None) => return Ok(()),
+        (scheme, authority) => (scheme.unwrap_or_default(), authority),
+    };
+    let default_port = match scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    let is_same = |authority: &Authority| {
+        let host = url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host()));
+        let port = authority.port_u16().or(default_port) == url.port_or_known_default();
+        host && port && !authority.as_str().contains('@')
+    };
+    if scheme == url.scheme() && authority.is_some_and(is_same) {
+        return Ok(());
+    }
+    Err(Error::forbidden(
+        "no token goes to a URI whose scheme, host or port can be read in two ways; write it as https://api.acme.com/path",
+    ))
 }
 
 /// None when it is a stream, or may be one.

@@ -22,9 +22,10 @@ struct Chain<'a> {
 /// [`reqwest_middleware::Error::Middleware`], to be downcast to [`hallpass::Error`](crate::Error); those of what is further
 /// inside come as they are.
 ///
-/// As with [`wrap`](AuthorizedClient::wrap), the client inside is used as it is: build it with
-/// [`redirect_policy`](AuthorizedClient::redirect_policy). When it was led to another origin, the call is an error
-/// of kind `Forbidden`: too late for the token. A call that ends at another URL than it was for is sent again only if it changes
+/// The client inside is used as it is: build it with [`redirect_policy`](AuthorizedClient::redirect_policy). reqwest_middleware does not
+/// show that client to a middleware, so that a policy which follows redirects cannot be refused before the token is sent. A response
+/// from another origin is replaced by an error of kind `Forbidden`, after the token is gone. A chain of redirects that ends at the
+/// origin where it began goes unnoticed. A call that ends at another URL than it was for is sent again only if it changes
 /// nothing, as a GET.
 ///
 /// ```

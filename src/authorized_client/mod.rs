@@ -4,6 +4,7 @@ mod authorize;
 mod caller;
 pub(crate) mod client;
 mod clients;
+mod debug_text;
 #[cfg(feature = "tower")]
 mod layer;
 #[cfg(feature = "middleware")]

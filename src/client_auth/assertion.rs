@@ -10,9 +10,28 @@ use crate::error::{Error, Result};
 use crate::jose::{self, Header, base64url};
 use crate::secret::Secret;
 
+/// What the header of an assertion says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum AssertionType {
+    #[default]
+    ClientAuthentication,
+    Jwt,
+}
+
+impl AssertionType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ClientAuthentication => "client-authentication+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
+}
+
 /// What a client assertion says (RFC 7523, section 3; OpenID Connect Core 1.0, section 9).
 #[derive(Serialize)]
 pub(super) struct Assertion<'a> {
+    #[serde(skip)]
+    typ: AssertionType,
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
@@ -25,10 +44,11 @@ impl<'a> Assertion<'a> {
     /// Good for one request: an assertion is not to be seen twice.
     // The audience is the issuer alone: an assertion for one provider's token endpoint must be of no use at another's, which
     // may name that endpoint as its own.
-    pub(super) fn new(client_id: &'a str, issuer: &'a str, now: Timestamp) -> Result<Self> {
+    pub(super) fn new(client_id: &'a str, issuer: &'a str, now: Timestamp, typ: AssertionType) -> Result<Self> {
         let mut unique = [0; 24];
         crypto::random(&mut unique)?;
         Ok(Self {
+            typ,
             iss: client_id,
             sub: client_id,
             aud: issuer,
@@ -40,7 +60,7 @@ impl<'a> Assertion<'a> {
 
     /// `private_key_jwt`
     pub(super) fn signed_by(&self, key: &PrivateKey, accepted: Option<&[String]>) -> Result<Zeroizing<String>> {
-        key.sign(TYPE, accepted, self).map(Zeroizing::new)
+        key.sign(self.typ.name(), accepted, self).map(Zeroizing::new)
     }
 
     /// `client_secret_jwt`
@@ -53,11 +73,10 @@ impl<'a> Assertion<'a> {
             ));
         }
         let key = SigningKey::shared_secret(secret.expose().as_bytes());
-        jose::sign(&key, Algorithm::Hs256, &Header { typ: TYPE, ..Header::default() }, self).map(Zeroizing::new)
+        jose::sign(&key, Algorithm::Hs256, &Header { typ: self.typ.name(), ..Header::default() }, self).map(Zeroizing::new)
     }
 }
 
 /// The `client_assertion_type` of both.
 pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const TYPE: &str = "JWT";
 const LIFE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::client_auth::assertion::{Assertion, JWT_BEARER};
+use crate::client_auth::assertion::{Assertion, AssertionType, JWT_BEARER};
 use crate::client_auth::private_key::PrivateKey;
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -17,8 +17,8 @@ use crate::secret::Secret;
 /// it with: for them [`none`](Self::none), the default, is right, and PKCE protects the login.
 ///
 /// The same method serves every endpoint: tokens, revocation, introspection, pushed requests, devices.
-#[derive(Debug, Clone, Default)]
-pub struct ClientAuth(Method);
+#[derive(Clone, Default)]
+pub struct ClientAuth(Method, AssertionType);
 
 #[derive(Debug, Clone, Default)]
 enum Method {
@@ -45,23 +45,23 @@ impl ClientAuth {
     /// A public application: a command-line, desktop or mobile program.
     #[must_use]
     pub fn none() -> Self {
-        Self(Method::None)
+        Self(Method::None, AssertionType::default())
     }
 
     /// A secret in the `Authorization` header (RFC 6749, section 2.3.1).
     pub fn client_secret_basic(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretBasic(secret.into()))
+        Self(Method::SecretBasic(secret.into()), AssertionType::default())
     }
 
     /// A secret in the form, which is how Auth0 registers web applications at first (RFC 6749, section 2.3.1).
     pub fn client_secret_post(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretPost(secret.into()))
+        Self(Method::SecretPost(secret.into()), AssertionType::default())
     }
 
     /// A short-lived assertion signed with the secret by HS256: the secret itself stays here (OpenID Connect Core 1.0, section 9).
     /// The secret has at least 32 bytes.
     pub fn client_secret_jwt(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretJwt(secret.into()))
+        Self(Method::SecretJwt(secret.into()), AssertionType::default())
     }
 
     /// A short-lived assertion signed with a private key, of which the provider knows the public half (RFC 7523, section 2.2).
@@ -82,7 +82,15 @@ impl ClientAuth {
     /// ```
     #[must_use]
     pub fn private_key_jwt(key: PrivateKey) -> Self {
-        Self(Method::PrivateKeyJwt(key))
+        Self(Method::PrivateKeyJwt(key), AssertionType::default())
+    }
+
+    /// Has assertions say `JWT` as their type, for providers that take no other. By default they say `client-authentication+jwt`, so that
+    /// no server takes one for anything else (draft-ietf-oauth-rfc7523bis, section 4).
+    #[must_use]
+    pub fn untyped_assertions(mut self) -> Self {
+        self.1 = AssertionType::Jwt;
+        self
     }
 
     /// A client certificate that an authority known to the provider has signed (RFC 8705, section 2.1). The certificate comes with
@@ -108,19 +116,19 @@ impl ClientAuth {
     /// ```
     #[must_use]
     pub fn tls_client_auth() -> Self {
-        Self(Method::Tls)
+        Self(Method::Tls, AssertionType::default())
     }
 
     /// The same with a certificate that the application signed itself, and of which the provider knows the key (RFC 8705, section 2.2).
     #[must_use]
     pub fn self_signed_tls_client_auth() -> Self {
-        Self(Method::SelfSignedTls)
+        Self(Method::SelfSignedTls, AssertionType::default())
     }
 
     /// To be called for every attempt: an assertion is good for one.
     pub(crate) fn authenticate(&self, to: &Addressee<'_>, form: &mut Form, headers: &mut HeaderMap) -> Result<()> {
         let client_id = to.client_id;
-        let assertion = || Assertion::new(client_id, to.issuer, to.now);
+        let assertion = || Assertion::new(client_id, to.issuer, to.now, self.1);
         match &self.0 {
             // RFC 8705, section 2: the certificate says who it is, and "client_id" for whom it speaks.
             Method::None | Method::Tls | Method::SelfSignedTls => form.push_once("client_id", client_id),
@@ -186,7 +194,9 @@ impl ClientAuth {
             Method::SecretJwt(_) => ("client_secret_jwt", "check the client id, the secret and this machine's clock".to_owned()),
             Method::PrivateKeyJwt(key) => {
                 let algorithm = key.algorithm_among(algorithms).name();
-                let advice = format!("check that the provider has its public key, for {algorithm}, and this machine's clock");
+                let advice = format!(
+                    "check that the provider has its public key, for {algorithm}, and this machine's clock; if it takes assertions of the type JWT only, use untyped_assertions()"
+                );
                 ("private_key_jwt", advice)
             }
             Method::Tls => ("tls_client_auth", CERTIFICATE.to_owned()),
@@ -200,6 +210,12 @@ impl ClientAuth {
         }
         let others = others.join(", ");
         format!("the application authenticated by {name}: {advice}; the provider's metadata names {others} instead")
+    }
+}
+
+impl fmt::Debug for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientAuth").field(&self.0).finish()
     }
 }
 
@@ -227,12 +243,13 @@ fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
     value
 }
 
-/// Appendix B in its strictest reading: everything but letters and digits is encoded, a space is a plus.
+/// Appendix B: a space is a plus, and letters, digits, `-`, `.` and `_` stand as they are. Servers that do not decode know ids and
+/// secrets of these, UUIDs among them.
 fn push_encoded(encoded: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b' ' => encoded.push('+'),
-            byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') => encoded.push(char::from(byte)),
             byte => write!(encoded, "%{byte:02X}").expect("a String takes everything"),
         }
     }

@@ -118,7 +118,8 @@ impl PrivateKey {
 
     pub(crate) fn algorithm_among(&self, accepted: Option<&[String]>) -> Algorithm {
         let known = self.key.algorithms();
-        let is_accepted = |own: &&Algorithm| accepted.is_some_and(|names| names.iter().any(|name| name == own.name()));
+        let is_accepted =
+            |own: &&Algorithm| accepted.is_some_and(|names| names.iter().any(|name| Algorithm::from_name(name) == Some(**own)));
         self.algorithm.or_else(|| known.iter().find(is_accepted).copied()).unwrap_or(known[0])
     }
 }

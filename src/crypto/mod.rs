@@ -29,6 +29,8 @@ pub(crate) enum Algorithm {
     Es512,
     EdDsa,
     Hs256,
+    Hs384,
+    Hs512,
 }
 
 /// A public key that was checked on the way in and is ready to verify.
@@ -37,11 +39,11 @@ pub(crate) struct VerifyingKey(Material);
 enum Material {
     Rsa { modulus: Box<[u8]>, exponent: Box<[u8]>, parsed: Box<[OnceLock<Option<ParsedPublicKey>>; 6]> },
     Elliptic { algorithm: Algorithm, key: ParsedPublicKey },
-    Secret(Box<hmac::Key>),
+    Secret(Algorithm, Box<hmac::Key>),
 }
 
 impl Algorithm {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -53,6 +55,8 @@ impl Algorithm {
         Self::Es512,
         Self::EdDsa,
         Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
     ];
 
     /// The exact, case-sensitive name in a JOSE header.
@@ -69,11 +73,25 @@ impl Algorithm {
             Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
             Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
         }
     }
 
+    /// RFC 9864, section 2.2: "Ed25519" is what "EdDSA" means with a key of that curve.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { Self::EdDsa.name() } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Whether one secret signs and verifies.
+    pub(crate) fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// In bytes.
+    pub(crate) fn digest_length(self) -> usize {
+        self.digest(&[]).length
     }
 
     /// FAPI 2.0 Security Profile, section 5.4: "PS256, ES256, or EdDSA (using the Ed25519 variant)".
@@ -85,8 +103,8 @@ impl Algorithm {
     pub(crate) fn digest(self, data: &[u8]) -> Hash {
         match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Hs256 => Hash::of::<Sha256>(data),
-            Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::of::<Sha384>(data),
-            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa => Hash::of::<Sha512>(data),
+            Self::Rs384 | Self::Ps384 | Self::Es384 | Self::Hs384 => Hash::of::<Sha384>(data),
+            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Hs512 => Hash::of::<Sha512>(data),
         }
     }
 }
@@ -196,16 +214,21 @@ impl VerifyingKey {
         Ok(Self(Material::Elliptic { algorithm: Algorithm::EdDsa, key }))
     }
 
-    /// HS256 with a client secret: only for a confidential application that asked for it.
-    pub(crate) fn shared_secret(secret: &[u8]) -> Self {
-        Self(Material::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))))
+    /// HS256 and its like with a client secret: only for a confidential application that asked for it.
+    pub(crate) fn shared_secret(algorithm: Algorithm, secret: &[u8]) -> Self {
+        let hash = match algorithm {
+            Algorithm::Hs384 => hmac::HMAC_SHA384,
+            Algorithm::Hs512 => hmac::HMAC_SHA512,
+            _ => hmac::HMAC_SHA256,
+        };
+        Self(Material::Secret(algorithm, Box::new(hmac::Key::new(hash, secret))))
     }
 
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         match &self.0 {
             Material::Rsa { .. } => rsa_scheme(algorithm).is_some(),
             Material::Elliptic { algorithm: own, .. } => *own == algorithm,
-            Material::Secret(_) => algorithm == Algorithm::Hs256,
+            Material::Secret(own, _) => *own == algorithm,
         }
     }
 
@@ -219,7 +242,7 @@ impl VerifyingKey {
                 key.as_ref().is_some_and(|key| key.verify_sig(message, signature).is_ok())
             }
             Material::Elliptic { algorithm: own, key } => *own == algorithm && key.verify_sig(message, signature).is_ok(),
-            Material::Secret(key) => algorithm == Algorithm::Hs256 && hmac::verify(key, message, signature).is_ok(),
+            Material::Secret(own, key) => *own == algorithm && hmac::verify(key, message, signature).is_ok(),
         }
     }
 }

@@ -51,7 +51,9 @@ impl SigningKey {
                 Self::Elliptic(algorithm, Box::new(EcdsaKeyPair::generate(scheme).map_err(failed)?))
             }
             Algorithm::EdDsa => Self::Ed25519(Box::new(Ed25519KeyPair::generate().map_err(failed)?)),
-            Algorithm::Hs256 => return Err(Error::configuration("HS256 takes a shared secret, not a private key")),
+            Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
+                return Err(Error::configuration("HS256 takes a shared secret, not a private key"));
+            }
             _ => Self::Rsa(Box::new(rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(failed)?)),
         })
     }

@@ -24,7 +24,8 @@ pub fn claims(payload: &[u8]) {
     let demands = Demands {
         max_age: Some(MAX_AGE),
         organization: Some(Arc::new(Organization::parse("Acme"))),
-        acr: Some(Arc::new([Box::from("mfa"), Box::from("phr")])),
+        person: None,
+        acr: Some(Arc::new(["mfa".into(), "phr".into()])),
     };
     let modest = Demands::default();
 
@@ -61,6 +62,7 @@ fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
             issuer: ISSUER,
             issuer_alias: None,
             jwks_uri: &JWKS_URI,
+            registered: None,
             algorithms: None,
             client_id: CLIENT_ID,
             client_secret,

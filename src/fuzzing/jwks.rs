@@ -46,8 +46,7 @@ pub fn jwks(body: &[u8]) {
         let named = keys.iter().filter(|key| key["kid"] == "one");
         match set.verify(&jws) {
             Verdict::Verified => assert!(named.clone().any(|key| is_signer(&key)), "verified by a key of another id"),
-            Verdict::AmbiguousKey => assert!(named.count() > 1),
-            Verdict::Forged => assert!(named.count() > 0),
+            Verdict::UnusableKey(_) | Verdict::Forged => assert!(named.count() > 0),
             Verdict::UnknownKey => {}
         }
         for kid in [None, Some("one".into())] {

@@ -30,6 +30,8 @@ pub(crate) struct Jwk<'a> {
     y: Option<Text<'a>>,
     #[serde(default)]
     d: Option<IgnoredAny>,
+    #[serde(default)]
+    x5c: Option<IgnoredAny>,
 }
 
 /// Why a key of a set is passed over.
@@ -43,6 +45,12 @@ pub(crate) enum JwkRefused {
     Kind,
     #[error("a member of it is not strict base64url")]
     Encoding,
+    #[error("a member of it is base64 with padding, where base64url without padding is the rule")]
+    Padding,
+    #[error("a member of it is missing")]
+    Missing,
+    #[error("it holds a certificate (x5c) only, and not the key's own members")]
+    CertificateOnly,
     #[error(transparent)]
     Key(#[from] KeyRefused),
 }
@@ -57,6 +65,9 @@ impl Jwk<'_> {
             || self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|operation| &**operation == "verify"))
         {
             return Err(JwkRefused::Purpose);
+        }
+        if self.x5c.is_some() && self.n.is_none() && self.x.is_none() {
+            return Err(JwkRefused::CertificateOnly);
         }
         let key = match (self.kty.as_deref().unwrap_or_default(), self.crv.as_deref().unwrap_or_default()) {
             ("RSA", _) => VerifyingKey::rsa(&bytes(&self.n)?, &bytes(&self.e)?)?,
@@ -75,5 +86,6 @@ impl Jwk<'_> {
 }
 
 fn bytes(text: &Option<Text<'_>>) -> Result<Vec<u8>, JwkRefused> {
-    text.as_ref().and_then(|text| base64url_decode(text.as_bytes())).ok_or(JwkRefused::Encoding)
+    let text = text.as_ref().ok_or(JwkRefused::Missing)?;
+    base64url_decode(text.as_bytes()).ok_or(if text.ends_with('=') { JwkRefused::Padding } else { JwkRefused::Encoding })
 }

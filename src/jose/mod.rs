@@ -6,7 +6,7 @@ mod private_key;
 mod public_jwk;
 mod signing;
 
-pub(crate) use jwk::Jwk;
+pub(crate) use jwk::{Jwk, JwkRefused};
 pub(crate) use jws::CompactJws;
 pub(crate) use private_key::{PrivateJwk, read_pem, write_pem};
 pub use public_jwk::PublicJwk;

@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visito
 
 use crate::error::{Error, Result};
 use crate::jose::base64url_decode;
+use crate::json;
 use crate::secret::Secret;
 
 /// What a provider says of a person: the claims of a verified ID token or of its user info.
@@ -71,10 +72,10 @@ impl Claims {
         self.get("email")
     }
 
-    /// `email_verified`: true only if the provider says so.
+    /// `email_verified`: true only if the provider says so. Cognito and Apple say so by the text `true`.
     #[must_use]
     pub fn email_verified(&self) -> bool {
-        self.get("email_verified").unwrap_or(false)
+        self.get("email_verified").unwrap_or_else(|| self.get::<String>("email_verified").is_some_and(|text| text == "true"))
     }
 
     /// `picture`: a URL, which nobody has checked.
@@ -97,7 +98,7 @@ impl Claims {
     /// # Errors
     /// `InvalidResponse` when they do not fit it.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.json()).map_err(|_| {
+        json::object(&self.json()).map_err(|_| {
             Error::invalid_response("the claims do not have the shape that the program asked for; ask for another type")
         })
     }

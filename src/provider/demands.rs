@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::json::{self, Text};
+use crate::error::{Error, Result};
+use crate::json;
 use crate::provider::Organization;
 
 /// What a login wants its ID token to prove beside who has logged in.
@@ -14,8 +15,10 @@ pub(crate) struct Demands {
     /// How long ago the person may have proved who they are.
     pub(crate) max_age: Option<Duration>,
     pub(crate) organization: Option<Arc<Organization>>,
+    /// `sub` of the only person who may log in.
+    pub(crate) person: Option<Arc<str>>,
     /// How strongly the person has to have proved it: one of these.
-    pub(crate) acr: Option<Arc<[Box<str>]>>,
+    pub(crate) acr: Option<Arc<[Value]>>,
 }
 
 /// Read only where it was demanded: elsewhere it may be anything.
@@ -27,34 +30,49 @@ struct AcrClaim<'a> {
 
 impl Demands {
     pub(crate) fn are_none(&self) -> bool {
-        let Self { max_age, organization, acr } = self;
-        max_age.is_none() && organization.is_none() && acr.is_none()
+        let Self { max_age, organization, person, acr } = self;
+        max_age.is_none() && organization.is_none() && person.is_none() && acr.is_none()
     }
 
     /// Whether a login with these proves all that `self` wants.
     pub(crate) fn are_covered_by(&self, login: &Self) -> bool {
         let is_as_fresh = self.max_age.is_none_or(|own| login.max_age.is_some_and(|age| age <= own));
-        let is_as_strong =
-            |own: &Arc<[Box<str>]>| login.acr.as_ref().is_some_and(|acr| acr.iter().all(|value| own.contains(value)));
+        let is_as_strong = |own: &Arc<[Value]>| login.acr.as_ref().is_some_and(|acr| acr.iter().all(|value| own.contains(value)));
         is_as_fresh
             && (self.organization.is_none() || self.organization == login.organization)
+            && (self.person.is_none() || self.person == login.person)
             && self.acr.as_ref().is_none_or(is_as_strong)
     }
 
     /// OpenID Connect Core 1.0, section 5.5.1.1: with an essential `acr` and its `values`, the provider "MUST return an acr Claim
     /// Value that matches one of the requested values", or treat the login as failed.
-    pub(crate) fn acr_in(claims: &Value) -> Option<Arc<[Box<str>]>> {
-        let acr = claims.get("id_token")?.get("acr")?;
-        acr.get("essential")?.as_bool().filter(|essential| *essential)?;
-        let values = acr.get("values").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let values: Arc<_> = values.iter().chain(acr.get("value")).filter_map(Value::as_str).map(Box::from).collect();
-        (!values.is_empty()).then_some(values)
+    /// Values are compared as JSON, so that numbers are as good as text.
+    ///
+    /// # Errors
+    /// `Configuration` when `essential` is no boolean, or `values` no list: the demand cannot be checked then.
+    pub(crate) fn acr_in(claims: &Value) -> Result<Option<Arc<[Value]>>> {
+        let Some(acr) = claims.get("id_token").and_then(|claims| claims.get("acr")) else { return Ok(None) };
+        match acr.get("essential") {
+            None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+            Some(Value::Bool(true)) => {}
+            Some(_) => return Err(Error::configuration("essential of the claim acr is neither true nor false; give one of them")),
+        }
+        let values = match acr.get("values") {
+            None | Some(Value::Null) => &[],
+            Some(Value::Array(values)) => values.as_slice(),
+            Some(_) => {
+                return Err(Error::configuration("values of the claim acr are no JSON array; give one, or value for a single one"));
+            }
+        };
+        let value = acr.get("value").filter(|value| !value.is_null());
+        let values: Arc<_> = values.iter().chain(value).cloned().collect();
+        Ok((!values.is_empty()).then_some(values))
     }
 
     /// Whether these claims name one of the `acr`s.
     pub(crate) fn acr_is_in(&self, claims: &[u8]) -> bool {
         let Some(demanded) = &self.acr else { return true };
         let Ok(AcrClaim { acr: Some(acr) }) = json::object(claims) else { return false };
-        serde_json::from_str::<Text<'_>>(acr.get()).is_ok_and(|acr| demanded.iter().any(|own| **own == *acr))
+        serde_json::from_str::<Value>(acr.get()).is_ok_and(|acr| demanded.contains(&acr))
     }
 }

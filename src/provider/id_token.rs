@@ -1,7 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::clock::Timestamp;
@@ -67,7 +68,8 @@ struct Checked<'a> {
     iat: NumericDate,
     #[serde(default)]
     nbf: Option<NumericDate>,
-    #[serde(default)]
+    /// None also when it is of another type: it matters only where `max_age` was asked for.
+    #[serde(default, deserialize_with = "number_or_none")]
     auth_time: Option<NumericDate>,
     #[serde(borrow, default)]
     nonce: Option<Text<'a>>,
@@ -75,6 +77,11 @@ struct Checked<'a> {
     at_hash: Option<Text<'a>>,
     #[serde(borrow, default)]
     c_hash: Option<Text<'a>>,
+}
+
+fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NumericDate>, D::Error> {
+    let value = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(value.get()).ok())
 }
 
 /// OpenID Connect Core 1.0, section 3.1.3.7. The cheap claims come before the key: a stranger's token costs little.
@@ -102,6 +109,9 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
             }
             if let Some(max_age) = demands.max_age {
                 check_auth_time(&claims, max_age, parties)?;
+            }
+            if demands.person.as_deref().is_some_and(|person| *person != *claims.sub) {
+                return Err(refused("sub is another person than the one whose login this is; log in as that person"));
             }
             if let Some(organization) = &demands.organization
                 && !organization.is_named_by(&jws.payload)
@@ -136,7 +146,7 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
 fn check_auth_time(claims: &Checked<'_>, max_age: Duration, parties: &Parties<'_>) -> Result<()> {
     let Some(auth_time) = claims.auth_time else {
         return Err(refused(
-            "auth_time is missing, though max_age was asked for; leave max_age out if the provider never sends it",
+            "auth_time is missing or no number, though max_age was asked for; leave max_age out if the provider never sends it so",
         ));
     };
     if auth_time.timestamp().plus(max_age).plus(parties.leeway) < parties.now {

@@ -21,6 +21,13 @@ impl Issuer {
     /// `acme.auth0.com`, a custom domain, or an issuer's URL, with a path or without.
     pub(crate) fn parse(text: &str, alias: Option<IssuerAlias>) -> Result<Self> {
         let text = text.trim();
+        // `https:/acme.com`, whose host would be `https`.
+        let before_path = text.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+        if !text.contains("://") && before_path.ends_with(':') {
+            return Err(Error::configuration(
+                "the domain is a malformed URL; give a host name such as acme.auth0.com or an absolute URL such as https://acme.com",
+            ));
+        }
         let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("https://{text}")) };
         let url = url.map_err(|error| {
             Error::configuration(

@@ -13,8 +13,8 @@ use crate::crypto::{Algorithm, VerifyingKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jose::CompactJws;
 use crate::json::{self, Text};
-use crate::provider::IssuerAlias;
-use crate::provider::keys::{Keys, Verdict};
+use crate::provider::keys::{Keys, Sender, Verdict};
+use crate::provider::{IssuerAlias, RegisteredAlgorithm};
 use crate::secret::Secret;
 
 /// What a JWT is for, which it is refused as.
@@ -30,13 +30,15 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy)]
 pub(crate) struct Parties<'a> {
     pub(crate) purpose: Purpose,
+    /// What the program says that it is registered for: it counts, and not the metadata.
+    pub(crate) registered: Option<RegisteredAlgorithm>,
     pub(crate) issuer: &'a str,
     pub(crate) issuer_alias: Option<&'a IssuerAlias>,
     pub(crate) jwks_uri: &'a Url,
     /// What the provider signs by, if it says so.
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) client_id: &'a str,
-    /// For HS256, when a confidential application asked for it.
+    /// For HS256 and its like, when a confidential application asked for it.
     pub(crate) client_secret: Option<&'a Secret>,
     /// Only what the FAPI 2.0 Security Profile signs by.
     pub(crate) fapi2: bool,
@@ -74,6 +76,14 @@ impl Purpose {
         }
     }
 
+    /// Logout tokens and signed responses come from outside; the others answer a request of this application.
+    fn sender(self) -> Sender {
+        match self {
+            Self::IdToken | Self::UserInfo => Sender::Provider,
+            Self::LogoutToken | Self::AuthorizationResponse => Sender::Anyone,
+        }
+    }
+
     /// The types that it may state. "JWT" says nothing.
     fn types(self) -> &'static [&'static str] {
         match self {
@@ -89,16 +99,34 @@ impl<'a> Parties<'a> {
         let jws = CompactJws::parse(text, self.purpose.types()).map_err(|error| {
             self.purpose.refused("it is not well-formed; start anew, and check the issuer if it stays so").with_source(error)
         })?;
-        let allowed = match jws.algorithm {
-            Algorithm::Hs256 => self.client_secret.is_some(),
-            _ => self.algorithms.is_none_or(|names| names.iter().any(|name| name == jws.algorithm.name())),
+        // RFC 7518, section 3.2: "A key of the same size as the hash output […] or larger MUST be used": a shorter one can be tried out
+        // by whoever has seen a token.
+        let has_secret = self.client_secret.is_some_and(|secret| secret.expose().len() >= jws.algorithm.digest_length());
+        let allowed = match self.registered {
+            Some(RegisteredAlgorithm::Unknown) => {
+                return Err(Error::configuration(
+                    "an algorithm that this application was said to be registered for is unknown; give one such as RS256 or ES256",
+                ));
+            }
+            Some(RegisteredAlgorithm::Known(registered)) if registered != jws.algorithm => {
+                return Err(self.purpose.refused(&format!(
+                    "it is signed by {}, and this application is registered for {}; correct one of them",
+                    jws.algorithm.name(),
+                    registered.name()
+                )));
+            }
+            Some(RegisteredAlgorithm::Known(registered)) => !registered.is_symmetric() || has_secret,
+            None if jws.algorithm.is_symmetric() => has_secret,
+            None => self.algorithms.is_none_or(|names| names.iter().any(|name| Algorithm::from_name(name) == Some(jws.algorithm))),
         };
         if allowed && (!self.fapi2 || jws.algorithm.suits_fapi2()) {
             Ok(jws)
-        } else if jws.algorithm == Algorithm::Hs256 {
-            Err(self.purpose.refused(
-                "it is signed with an algorithm that this provider or application does not use, HS256; let it be signed by RS256 or ES256, or set accept_hs256() and a client secret of at least 32 bytes",
-            ))
+        } else if jws.algorithm.is_symmetric() {
+            Err(self.purpose.refused(&format!(
+                "it is signed with an algorithm that this provider or application does not use, {}; let it be signed by RS256 or ES256, or set accept_hs256() and a client secret of at least {} bytes",
+                jws.algorithm.name(),
+                jws.algorithm.digest_length()
+            )))
         } else {
             Err(self.purpose.refused(
                 "it is signed with an algorithm that this provider or application does not use; let it be signed by RS256 or ES256",
@@ -178,11 +206,11 @@ impl<'a> Parties<'a> {
     pub(crate) async fn verify_signature(&self, jws: &CompactJws<'_>, keys: &Keys) -> Result<()> {
         let refused = |why| Err(self.purpose.refused(why));
         let verdict = match (jws.algorithm, self.client_secret) {
-            (Algorithm::Hs256, Some(secret)) => {
-                let key = VerifyingKey::shared_secret(secret.expose().as_bytes());
+            (algorithm, Some(secret)) if algorithm.is_symmetric() => {
+                let key = VerifyingKey::shared_secret(algorithm, secret.expose().as_bytes());
                 if key.verify(jws.algorithm, jws.signing_input, &jws.signature) { Verdict::Verified } else { Verdict::Forged }
             }
-            _ => keys.verify(self.jwks_uri, jws).await?,
+            _ => keys.verify(self.jwks_uri, jws, self.purpose.sender()).await?,
         };
         match verdict {
             Verdict::Verified => Ok(()),
@@ -190,7 +218,9 @@ impl<'a> Parties<'a> {
             Verdict::UnknownKey => {
                 refused("it is signed by a key that the provider does not publish; start anew, and check the issuer if it stays so")
             }
-            Verdict::AmbiguousKey => refused("it names a key id that the provider publishes twice; correct its keys there"),
+            Verdict::UnusableKey(why) => Err(self.purpose.refused(&format!(
+                "it is signed by a key that the provider publishes, but in a way that cannot be used: {why}; correct its keys there"
+            ))),
         }
     }
 }

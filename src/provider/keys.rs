@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::cache::Cached;
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::{Algorithm, VerifyingKey};
 use crate::error::{Error, ErrorKind, Result};
-use crate::jose::{CompactJws, Jwk};
+use crate::jose::{CompactJws, Jwk, JwkRefused};
 use crate::json;
 use crate::transport::{Reply, Transport};
 
@@ -22,21 +22,39 @@ pub(crate) struct Keys {
     transport: Arc<Transport>,
     clock: Clock,
     sets: Cached<Arc<KeySet>>,
-    asked_for_unknown: Mutex<Option<Timestamp>>,
+    asked_for_unknown: Mutex<Asked>,
+}
+
+/// When and how often the provider was asked for unknown keys.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The last time on behalf of a JWT that anyone may have made.
+    for_anyone: Option<Timestamp>,
+    /// Since when this cooldown lasts, and how often on behalf of the provider's own answers since.
+    for_provider: Option<(Timestamp, u8)>,
+}
+
+/// Who a JWT came from, before its signature is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// The provider's own endpoint answered with it, and it has passed every check but its key's.
+    Provider,
+    /// Anyone may have made it, as a logout token.
+    Anyone,
 }
 
 impl Keys {
     pub(crate) fn new(transport: Arc<Transport>, clock: Clock) -> Self {
-        Self { transport, clock, sets: Cached::new(), asked_for_unknown: Mutex::new(None) }
+        Self { transport, clock, sets: Cached::new(), asked_for_unknown: Mutex::default() }
     }
 
     /// Whether a key of the provider signed this. An unknown or a rotated key is looked for once more at the provider.
-    pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>) -> Result<Verdict> {
+    pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>, sender: Sender) -> Result<Verdict> {
         let now = self.clock.now();
         let set = self.sets.current(self.clock.reader(), FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
         match set.verify(jws) {
             Verdict::UnknownKey => {
-                let settled = |kept: &Arc<KeySet>| !Arc::ptr_eq(kept, &set) || !self.may_ask_for_unknown(now);
+                let settled = |kept: &Arc<KeySet>| !Arc::ptr_eq(kept, &set) || !self.may_ask_for_unknown(now, sender);
                 let newer = self.sets.refetch(self.clock.reader(), settled, || self.fetch(jwks_uri)).await?;
                 Ok(newer.verify(jws))
             }
@@ -60,14 +78,26 @@ impl Keys {
         }
     }
 
-    /// At most once in a cooldown, or a stranger could make us ask the provider as often as he likes.
-    fn may_ask_for_unknown(&self, now: Timestamp) -> bool {
+    /// At most once in a cooldown for what anyone can send. The provider's own answers have a small budget beside that, so that keys
+    /// which are rotated twice, or right after such a request, stop no login.
+    fn may_ask_for_unknown(&self, now: Timestamp, sender: Sender) -> bool {
         let mut asked = self.asked_for_unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = asked.is_none_or(|asked| asked > now || now.since(asked) >= UNKNOWN_KEY_COOLDOWN);
-        if may {
-            *asked = Some(now);
+        let is_over = |since: Timestamp| since > now || now.since(since) >= UNKNOWN_KEY_COOLDOWN;
+        match sender {
+            Sender::Anyone => {
+                let may = asked.for_anyone.is_none_or(is_over);
+                if may {
+                    asked.for_anyone = Some(now);
+                }
+                may
+            }
+            Sender::Provider => {
+                let (since, count) = asked.for_provider.filter(|(since, _)| !is_over(*since)).unwrap_or((now, 0));
+                let may = count < MOST_ASKED_FOR_PROVIDER;
+                asked.for_provider = Some((since, count + u8::from(may)));
+                may
+            }
         }
-        may
     }
 }
 
@@ -79,24 +109,22 @@ pub(crate) enum Verdict {
     Forged,
     /// No key here is the one it names, or would be able to sign it.
     UnknownKey,
-    /// Two keys have the id it names.
-    AmbiguousKey,
+    /// The key it names is here, and cannot be used.
+    UnusableKey(JwkRefused),
 }
 
 /// The usable keys of a JWK set (RFC 7517, section 5).
 pub(crate) struct KeySet {
     keys: Vec<Key>,
-    by_id: HashMap<Box<str>, Named>,
+    /// Several may have one id: RFC 7517, section 4.5.
+    by_id: HashMap<Box<str>, Vec<usize>>,
+    /// Why keys of these ids are passed over. The id of a key without one is empty.
+    unusable: HashMap<Box<str>, JwkRefused>,
 }
 
 struct Key {
     key: VerifyingKey,
     limited_to: Option<Algorithm>,
-}
-
-enum Named {
-    One(usize),
-    Several,
 }
 
 #[derive(Deserialize)]
@@ -117,14 +145,24 @@ impl KeySet {
         if document.keys.len() > MOST_KEYS {
             return Err(refused().with_source(format!("it holds more than {MOST_KEYS} keys")));
         }
-        let mut set = Self { keys: Vec::new(), by_id: HashMap::new() };
+        let mut set = Self { keys: Vec::new(), by_id: HashMap::new(), unusable: HashMap::new() };
+        let mut entries = HashSet::new();
         for entry in document.keys {
             // One bad key among good ones is passed over; so are private and symmetric keys.
             let Ok(jwk) = json::object::<Jwk<'_>>(entry.get().as_bytes()) else { continue };
-            let Ok((key, limited_to)) = jwk.verifying_key() else { continue };
+            let (key, limited_to) = match jwk.verifying_key() {
+                Ok(usable) => usable,
+                Err(refused) => {
+                    set.unusable.entry(Box::from(jwk.kid.as_deref().unwrap_or_default())).or_insert(refused);
+                    continue;
+                }
+            };
             if let Some(kid) = &jwk.kid {
-                let position = set.keys.len();
-                set.by_id.entry(Box::from(&**kid)).and_modify(|named| *named = Named::Several).or_insert(Named::One(position));
+                // The same key again counts once.
+                if !entries.insert(entry.get()) {
+                    continue;
+                }
+                set.by_id.entry(Box::from(&**kid)).or_default().push(set.keys.len());
             }
             set.keys.push(Key { key, limited_to });
         }
@@ -134,18 +172,20 @@ impl KeySet {
     pub(crate) fn verify(&self, jws: &CompactJws<'_>) -> Verdict {
         let signed_by = |key: &Key| key.key.verify(jws.algorithm, jws.signing_input, &jws.signature);
         if let Some(kid) = &jws.kid {
-            return match self.by_id.get(kid) {
-                Some(Named::One(position)) => {
-                    let key = &self.keys[*position];
-                    if key.fits(jws.algorithm) && signed_by(key) { Verdict::Verified } else { Verdict::Forged }
-                }
-                Some(Named::Several) => Verdict::AmbiguousKey,
-                None => Verdict::UnknownKey,
+            let Some(positions) = self.by_id.get(kid) else {
+                return self.unusable.get(kid).map_or(Verdict::UnknownKey, |refused| Verdict::UnusableKey(*refused));
             };
+            // Those of one id differ in kind, curve or algorithm; what is still ambiguous is tried.
+            let fitting = positions.iter().map(|position| &self.keys[*position]).filter(|key| key.fits(jws.algorithm));
+            return if fitting.take(MOST_TRIED).any(signed_by) { Verdict::Verified } else { Verdict::Forged };
         }
         // OpenID Connect Core 1.0, section 10.1: without a kid the keys that fit are tried, a few at most.
         let fitting = self.keys.iter().filter(|key| key.fits(jws.algorithm));
-        if fitting.take(MOST_TRIED).any(signed_by) { Verdict::Verified } else { Verdict::UnknownKey }
+        if fitting.take(MOST_TRIED).any(signed_by) {
+            return Verdict::Verified;
+        }
+        let unusable = self.unusable.values().next().filter(|_| self.keys.is_empty());
+        unusable.map_or(Verdict::UnknownKey, |refused| Verdict::UnusableKey(*refused))
     }
 }
 
@@ -162,6 +202,8 @@ impl fmt::Debug for KeySet {
 }
 
 const FRESH_FOR: Duration = Duration::from_secs(10 * 60);
+/// In one cooldown.
+const MOST_ASKED_FOR_PROVIDER: u8 = 3;
 const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(60);
 /// How long keys go on serving when they cannot be fetched anew.
 const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -185,11 +227,11 @@ mod tests {
         let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
         let good = provider.access_token("https://api.example.com", "");
         let mut jws = CompactJws::parse(&good, &["at+jwt"]).unwrap();
-        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::Verified);
+        assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::Verified);
         for round in 1..=2 {
             for number in 0..10_000 {
                 jws.kid = Some(format!("{round}-{number}").into());
-                assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+                assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::UnknownKey);
             }
             assert_eq!(provider.count(Endpoint::Jwks), 1 + round);
             clock.advance(UNKNOWN_KEY_COOLDOWN);
@@ -204,21 +246,42 @@ mod tests {
         let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
         let good = provider.access_token("https://api.example.com", "");
         let mut jws = CompactJws::parse(&good, &["at+jwt"]).unwrap();
-        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::Verified);
+        assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::Verified);
         for third in 0..9 {
             jws.kid = Some(format!("{third}").into());
-            assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+            assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::UnknownKey);
             assert_eq!(provider.count(Endpoint::Jwks), 2 + third / 3);
             clock.advance(UNKNOWN_KEY_COOLDOWN / 3);
         }
         // A request in the future was made before the clock was set back: it counts as long ago.
         clock.rewind(Duration::from_secs(5));
         jws.kid = Some("0".into());
-        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+        assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::UnknownKey);
         let before = provider.count(Endpoint::Jwks);
         clock.rewind(Duration::from_secs(3600));
-        assert_eq!(keys.verify(&url, &jws).await.unwrap(), Verdict::UnknownKey);
+        assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::UnknownKey);
         assert_eq!(provider.count(Endpoint::Jwks), before + 2, "the set is of the future, too");
+    }
+
+    /// K19 — keys: 3 more per cooldown, whatever anyone else has asked for.
+    #[tokio::test]
+    async fn the_providers_own_answers_have_a_budget_of_their_own() {
+        let provider = TestProvider::start().await;
+        let clock = TestClock::new();
+        let (keys, url) = (keys(&clock), provider.endpoint_url(Endpoint::Jwks));
+        let good = provider.access_token("https://api.example.com", "");
+        let mut jws = CompactJws::parse(&good, &["at+jwt"]).unwrap();
+        assert_eq!(keys.verify(&url, &jws, Sender::Anyone).await.unwrap(), Verdict::Verified);
+        for round in 0..2 {
+            for number in 0..100 {
+                jws.kid = Some(format!("{round}-{number}").into());
+                for sender in [Sender::Anyone, Sender::Provider] {
+                    assert_eq!(keys.verify(&url, &jws, sender).await.unwrap(), Verdict::UnknownKey);
+                }
+            }
+            assert_eq!(provider.count(Endpoint::Jwks), 1 + 4 * (round + 1));
+            clock.advance(UNKNOWN_KEY_COOLDOWN);
+        }
     }
 
     /// D16, D23 — keys: 1
@@ -231,7 +294,9 @@ mod tests {
         let verifications: Vec<_> = (0..1_000)
             .map(|_| {
                 let (keys, url, good) = (Arc::clone(&keys), url.clone(), Arc::clone(&good));
-                tokio::spawn(async move { keys.verify(&url, &CompactJws::parse(&good, &["at+jwt"]).unwrap()).await })
+                tokio::spawn(
+                    async move { keys.verify(&url, &CompactJws::parse(&good, &["at+jwt"]).unwrap(), Sender::Anyone).await },
+                )
             })
             .collect();
         gate.reached(1).await;

@@ -33,6 +33,7 @@ pub(crate) struct Metadata {
     pub(crate) registration_endpoint: Option<Url>,
     pub(crate) sends_issuer: bool,
     pub(crate) requires_pushed_requests: bool,
+    pub(crate) response_modes: Option<Vec<String>>,
     pub(crate) id_token_algorithms: Option<Vec<String>>,
     pub(crate) user_info_algorithms: Option<Vec<String>>,
     pub(crate) authorization_response_algorithms: Option<Vec<String>>,
@@ -81,6 +82,8 @@ struct Document {
     authorization_response_iss_parameter_supported: Option<bool>,
     #[serde(default)]
     code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    response_modes_supported: Option<Vec<String>>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Option<Vec<String>>,
     #[serde(default)]
@@ -158,6 +161,7 @@ impl Metadata {
             registration_endpoint: optional("registration_endpoint", document.registration_endpoint.as_deref(), issuer)?,
             sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
             requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
+            response_modes: document.response_modes_supported,
             id_token_algorithms: document.id_token_signing_alg_values_supported,
             user_info_algorithms: document.userinfo_signing_alg_values_supported,
             authorization_response_algorithms: document.authorization_signing_alg_values_supported,

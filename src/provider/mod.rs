@@ -8,6 +8,7 @@ mod jwt;
 mod keys;
 mod metadata;
 mod organization;
+mod registered;
 
 pub use claims::Claims;
 pub(crate) use demands::Demands;
@@ -19,6 +20,7 @@ pub(crate) use jwt::{NumericDate, Parties, Purpose};
 pub(crate) use keys::{KeySet, Verdict};
 pub(crate) use metadata::Metadata;
 pub(crate) use organization::Organization;
+pub(crate) use registered::{RegisteredAlgorithm, RegisteredAlgorithms};
 
 use std::future::Future;
 use std::sync::Arc;

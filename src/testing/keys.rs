@@ -36,7 +36,7 @@ impl Keys {
         }
         let keys = Self(Mutex::new(State { signing: Vec::new(), old: Vec::new(), planted: Vec::new(), made: 0, rsa }));
         keys.signing(Algorithm::Rs256);
-        if algorithm != Algorithm::Hs256 {
+        if !algorithm.is_symmetric() {
             keys.signing(algorithm);
         }
         keys

@@ -274,7 +274,9 @@ impl Tenant {
                 match (&challenge.binding_code, challenge.approved) {
                     (Some(right), _) if *right != value("binding_code") => return invalid_grant("Invalid binding_code."),
                     (Some(_), _) | (None, Some(true)) => {}
-                    (None, Some(false)) => return invalid_grant("MFA Authorization rejected."),
+                    (None, Some(false)) => {
+                        return answer::error(StatusCode::BAD_REQUEST, "access_denied", "MFA Authorization rejected.");
+                    }
                     (None, None) => {
                         let description = "Authorization is pending: verification is not yet complete";
                         return answer::error(StatusCode::BAD_REQUEST, "authorization_pending", description);

@@ -14,7 +14,7 @@ impl Tenant {
         let (jws, claims) = read(token)?;
         let key = if jws.algorithm == Algorithm::Hs256 {
             let client = self.client(text(&claims, "aud")?)?;
-            VerifyingKey::shared_secret(client.secret.as_ref()?.as_bytes())
+            VerifyingKey::shared_secret(Algorithm::Hs256, client.secret.as_ref()?.as_bytes())
         } else {
             let (own, key) = self.keys.verifying(jws.kid.as_deref()?)?;
             if own != jws.algorithm {
@@ -36,7 +36,7 @@ impl Tenant {
             return None;
         }
         let key = match &client.key {
-            _ if by_secret => VerifyingKey::shared_secret(client.secret.as_ref()?.as_bytes()),
+            _ if by_secret => VerifyingKey::shared_secret(Algorithm::Hs256, client.secret.as_ref()?.as_bytes()),
             jwk => verifying_key(jwk.as_ref()?, jws.algorithm)?,
         };
         let good = is_signed_by(&jws, &key) && text(&claims, "iss")? == id && self.takes_once(&claims);
@@ -68,7 +68,7 @@ impl Tenant {
 /// A JWT that is not checked yet.
 fn read(token: &str) -> Option<(CompactJws<'_>, Claims)> {
     // Whether its type is that of an access token or of any other JWT is of no matter here.
-    let jws = CompactJws::parse(token, &["JWT", "at+jwt"]).ok()?;
+    let jws = CompactJws::parse(token, &["JWT", "at+jwt", "client-authentication+jwt"]).ok()?;
     let claims = serde_json::from_slice(&jws.payload).ok()?;
     Some((jws, claims))
 }

@@ -141,7 +141,7 @@ impl TokenDraft {
     /// # Panics
     /// When there is no such algorithm.
     pub fn sign_as(&mut self, algorithm: &str) -> &mut Self {
-        let known = Algorithm::from_name(algorithm).filter(|algorithm| *algorithm != Algorithm::Hs256);
+        let known = Algorithm::from_name(algorithm).filter(|algorithm| !algorithm.is_symmetric());
         self.signer = Signer::Published(known.expect("the test names RS256, ES256 and so on"));
         self.set_header("alg", algorithm)
     }

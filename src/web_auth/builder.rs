@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::application::Application;
 use crate::client_auth::PrivateKey;
+use crate::credentials::Credentials;
 use crate::dpop::DpopKey;
 use crate::error::Result;
 use crate::provider::Organization;
@@ -117,6 +118,32 @@ impl WebAuth {
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.parameters_mut().scope = scopes(scope.as_ref());
+        self
+    }
+
+    /// What the login asks for, separated by spaces: also where [`ApiDiscovery`](crate::web_auth::ApiDiscovery) or
+    /// [`step_up`](Self::step_up) put in what an API wants.
+    #[must_use]
+    pub fn requested_scope(&self) -> &str {
+        &self.parameters.scope
+    }
+
+    /// Lets only the person log in whom these credentials are about: the ID token of another one is refused (`IdToken`), so that the
+    /// scope has to hold `openid`. The provider is told whom to expect, by `login_hint` where the person's `email` or
+    /// `preferred_username` is known and no other hint was set. Credentials without an ID token name nobody, and are an error of kind
+    /// `Configuration` when the login starts.
+    #[must_use]
+    pub fn same_person(mut self, credentials: &Credentials) -> Self {
+        let Some(person) = credentials.user() else {
+            self.parameters_mut()
+                .refuse("the credentials hold no ID token, so that nobody knows whose they are; log in with openid");
+            return self;
+        };
+        let parameters = self.parameters_mut();
+        parameters.demands.person = Some(person.subject().into());
+        if let Some(hint) = person.email().or_else(|| person.get("preferred_username")) {
+            parameters.hint(hint);
+        }
         self
     }
 

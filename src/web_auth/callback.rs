@@ -59,6 +59,19 @@ impl Callback {
         self.state.as_ref().is_some_and(is_of_login)
     }
 
+    /// An error that names no login: perhaps the provider's, perhaps anyone's. Code and description, fit to be shown.
+    #[cfg(feature = "loopback")]
+    pub(crate) fn error_without_state(&self, login: &PendingLogin) -> Option<String> {
+        let error = self.error.as_ref().filter(|_| self.state.is_none())?;
+        let description = self.error_description.as_ref().map(|description| description.text.as_str());
+        let error = authorization_error(&error.text, description, self.code.as_ref().map(|code| code.text.as_str()), login);
+        let server = error.server_error()?;
+        Some(match server.description() {
+            Some(description) => format!("{} ({description})", server.code()),
+            None => server.code().to_owned(),
+        })
+    }
+
     /// Whatever the provider's metadata promises.
     pub(crate) fn must_name_issuer(&self) -> Result<()> {
         self.issuer.as_ref().map_or_else(|| Err(refused("it has no iss, which FAPI 2.0 demands")), |_| Ok(()))
@@ -106,6 +119,8 @@ fn authorization_error(error: &str, description: Option<&str>, code: Option<&str
     let server = ServerError::new(code, description, None);
     let kind = match code {
         "access_denied" => return Error::cancelled(server),
+        // The person was asked, and has not agreed.
+        "interaction_required" | "consent_required" if !login.is_silent => return Error::cancelled(server),
         "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => ErrorKind::LoginRequired,
         _ => ErrorKind::Server,
     };

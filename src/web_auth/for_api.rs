@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin;
 use crate::protected_resource::ProtectedResource;
+use crate::provider::Issuer;
 use crate::transport::Transport;
 use crate::web_auth::builder::WebAuth;
 
@@ -44,6 +45,7 @@ pub struct ApiDiscovery {
     url: String,
     client: Client,
     scope: String,
+    allowed_scopes: Option<Vec<String>>,
     issuer: Option<String>,
     http_client: Option<Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>>,
 }
@@ -87,7 +89,7 @@ impl ApiDiscovery {
     /// `url` is how the API names itself, as a rule its root: an absolute https URL, or one of http on loopback.
     pub fn new(url: impl AsRef<str>) -> Self {
         let url = url.as_ref().to_owned();
-        Self { url, client: Client::Missing, scope: "openid".to_owned(), issuer: None, http_client: None }
+        Self { url, client: Client::Missing, scope: "openid".to_owned(), allowed_scopes: None, issuer: None, http_client: None }
     }
 
     /// What the provider calls this program, or the https URL of a document that describes it
@@ -108,6 +110,14 @@ impl ApiDiscovery {
     /// What to ask for beside what the API wants, separated by spaces, in place of `openid`: `openid offline_access`, say.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
+        self
+    }
+
+    /// The scopes that the API may ask for; others that it names are left out. Without a call, all are asked for but `offline_access`:
+    /// whether the login lasts is for [`scope`](Self::scope) to say. What is asked for in the end says
+    /// [`WebAuth::requested_scope`], before anyone logs in.
+    pub fn allow_scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
@@ -147,7 +157,12 @@ impl ApiDiscovery {
             ));
         }
         let is_auth0 = metadata.speaks_auth0;
-        let scope = format!("{} {}", self.scope, api.scope.as_deref().unwrap_or_default());
+        let may_ask = |scope: &&str| match &self.allowed_scopes {
+            Some(allowed) => allowed.iter().any(|own| own == scope),
+            None => *scope != "offline_access",
+        };
+        let wanted = api.scope.as_deref().unwrap_or_default().split(' ').filter(may_ask).collect::<Vec<_>>().join(" ");
+        let scope = format!("{} {wanted}", self.scope);
         let auth = application.web_auth().scope(scope);
         Ok(if is_auth0 { auth.audience(api.resource) } else { auth.resource(api.resource) })
     }
@@ -166,13 +181,12 @@ impl ApiDiscovery {
             let application = self.at(issuer, "");
             match application.provider().metadata().await {
                 Ok(_) => {
-                    let client_id = match &self.client {
-                        Client::Known(id) => id.clone(),
+                    return match &self.client {
+                        Client::Known(id) => Ok(application.with_client_id(id.clone())),
                         #[cfg(feature = "loopback")]
-                        Client::New(name) => crate::web_auth::registration::register(&application, name).await?,
-                        Client::Missing => String::new(),
+                        Client::New(name) => crate::web_auth::registration::register(application, name).await,
+                        Client::Missing => Ok(application),
                     };
-                    return Ok(application.with_client_id(client_id));
                 }
                 Err(error) => refusal = error,
             }
@@ -196,15 +210,20 @@ impl ApiDiscovery {
         if self.issuer.as_ref().is_some_and(|expected| expected != issuer) {
             return Err(refused("is not the issuer that was expected"));
         }
-        let url = Url::parse(issuer).map_err(|error| refused("has no absolute URL").with_source(error))?;
-        if !origin::is_confidential(&url) || origin::has_user_info(&url) {
+        // The parser that decides who is asked. It also takes a domain, which is no URL.
+        if !["https://", "http://"].iter().any(|scheme| issuer.starts_with(scheme)) {
+            return Err(refused("has no absolute URL"));
+        }
+        let parsed = Issuer::parse(issuer, None).map_err(|error| refused("has no URL of an issuer").with_source(error))?;
+        let url = parsed.url();
+        if !origin::is_confidential(url) || origin::has_user_info(url) {
             return Err(refused("is neither on https nor on loopback, or holds a user name"));
         }
-        if leads_here(&url) && !origin::is_loopback(api) {
+        if leads_here(url) && !origin::is_loopback(api) {
             return Err(refused("is on this machine, though the API is not"));
         }
         // RFC 9728, section 7.7
-        if leads_inside(&url) && !leads_inside(api) {
+        if leads_inside(url) && !leads_inside(api) {
             return Err(refused("is at an address inside of some network, though the API is not"));
         }
         Ok(())
@@ -280,6 +299,15 @@ mod tests {
             let issuer = format!("https://{host}/");
             assert_eq!(discovery.may_be(&issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
             discovery.may_be(&issuer, &url("https://192.168.0.7/")).unwrap();
+        }
+        // K1 — issuer: asked of nobody
+        for issuer in
+            ["https:/public.example/realm", "https:public.example", "HTTPS://public.example/", "public.example", "\thttps://a/"]
+        {
+            assert_eq!(discovery.may_be(issuer, &elsewhere).unwrap_err().kind(), ErrorKind::Discovery, "{issuer}");
+            if issuer.starts_with("https:") {
+                assert_eq!(Issuer::parse(issuer, None).unwrap_err().kind(), ErrorKind::Configuration, "{issuer}");
+            }
         }
         for issuer in ["https://acme.auth0.com/", "https://mylocalhost/", "https://localhost.acme.com/", "https://[2001:db8::1]/"] {
             discovery.may_be(issuer, &elsewhere).unwrap();

@@ -20,6 +20,7 @@ use {
     crate::web_auth::listener::{Arrival, Listener, LoopbackAddress, PageOutcome},
     std::collections::HashSet,
     std::pin::pin,
+    std::sync::{Mutex, PoisonError},
     std::time::Duration,
     tokio::time::timeout,
     url::Url,
@@ -47,9 +48,18 @@ impl WebAuth {
         let metadata = self.application.provider().metadata().await?;
         let mut listener = Listener::bind(&self.loopback_address()?, self.parameters.response_mode, self.page.clone())?;
         let login = self.prepare(&metadata, listener.redirect_uri().into()).await?;
-        let belongs = |text: &str| login.is_answered_by(text);
+        let heard = Mutex::new(None);
+        let belongs = |text: &str| {
+            let belongs = login.is_answered_by(text);
+            if let Some(error) = Callback::parse(text).ok().filter(|_| !belongs).and_then(|other| other.error_without_state(&login))
+            {
+                *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+            belongs
+        };
         let returned = timeout(self.timeout, self.wait_for_return(&mut listener, login.url(), &belongs)).await;
-        match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login)))? {
+        let heard = heard.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match returned.unwrap_or_else(|_| Err(self.nobody_came_back(&login, heard, listener.has_come_by_get())))? {
             Return::Pasted(callback) => self.redeem(login, &metadata, &callback).await,
             Return::Arrived(mut arrival) => {
                 let callback = Zeroizing::new(arrival.callback().to_owned());
@@ -131,6 +141,7 @@ impl WebAuth {
     async fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
         let parameters = self.parameters.checked()?;
         self.check_fapi2(metadata, &redirect_uri)?;
+        parameters.response_mode.check(metadata.response_modes.as_deref())?;
         let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();
         let request =
@@ -147,6 +158,7 @@ impl WebAuth {
             scope: Arc::clone(scope),
             api: api.clone(),
             demands: demands.clone(),
+            is_silent: parameters.are_silent(),
             response_mode: *response_mode,
             expires_at: now.plus(self.timeout),
             secrets,
@@ -246,7 +258,26 @@ impl WebAuth {
         }
     }
 
-    fn nobody_came_back(&self, login: &PendingLogin) -> Error {
+    fn nobody_came_back(&self, login: &PendingLogin, heard: Option<String>, came_by_get: bool) -> Error {
+        let waited = self.timeout.as_secs();
+        if came_by_get {
+            return Error::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "no form was posted in {waited} seconds, but an answer came in a URL, which was not asked for; the provider does not post \
+                     answers, so leave form_post out"
+                ),
+            );
+        }
+        if let Some(heard) = heard {
+            return Error::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "no callback arrived in {waited} seconds; a request without state said {heard}, which is perhaps the provider's refusal: \
+                     see the provider's log"
+                ),
+            );
+        }
         Error::new(
             ErrorKind::TimedOut,
             format!(

@@ -80,7 +80,9 @@ impl WebAuth {
     }
 
     /// Ends the session in the person's browser. With a [`return_to`](Logout::return_to) on loopback, it waits there for the
-    /// browser, tells the person, and returns; without one it returns when the browser was opened.
+    /// browser, tells the person, and returns; without one it returns when the browser was opened. Only a return with the `state` that
+    /// was sent ends the wait; without a [`state`](Logout::state), a random one is sent. Auth0 takes no state: there, a return without
+    /// one ends the wait.
     ///
     /// # Errors
     /// As [`logout_url`](Self::logout_url); `Browser`; `TimedOut` when the browser does not come back.
@@ -89,16 +91,32 @@ impl WebAuth {
     /// Dropping the future frees the port at once; the browser may have ended the session already.
     #[cfg(feature = "loopback")]
     pub async fn logout(&self, logout: &Logout) -> Result<()> {
+        use crate::crypto::equal;
+        use crate::web_auth::callback::Callback;
         use crate::web_auth::listener::{Listener, LoopbackAddress, PageOutcome};
         use crate::web_auth::login::Return;
+        use crate::web_auth::pending::LoginSecrets;
         use crate::web_auth::response_mode::ResponseMode;
 
-        let url = self.logout_url(logout).await?;
+        let speaks_auth0 = self.application().provider().metadata().await?.speaks_auth0;
+        let mut logout = logout.clone();
+        if logout.state.is_none() && logout.return_to.is_some() && !speaks_auth0 {
+            logout.state = Some(Secret::new(&*LoginSecrets::generate(None)?.state()));
+        }
+        let url = self.logout_url(&logout).await?;
         let address = logout.return_to.as_deref().and_then(|url| LoopbackAddress::from_redirect_uri(url).ok());
         let Some(address) = address else { return self.browser.open(&url).await };
         let mut listener = Listener::bind(&address, ResponseMode::Query, self.page.clone())?;
-        // Providers return without a state, or with another: nothing depends on it.
-        let returned = tokio::time::timeout(self.timeout, self.wait_for_return(&mut listener, &url, &|_| true)).await;
+        // RP-Initiated Logout 1.0, section 3: "If included in the logout request, the OP passes this value back". Auth0 gets none.
+        let belongs = |text: &str| {
+            let Ok(callback) = Callback::parse(text) else { return false };
+            match (&callback.state, &logout.state) {
+                (None, state) => speaks_auth0 || state.is_none(),
+                (Some(came), Some(sent)) => equal(came.text.as_bytes(), sent.expose().as_bytes()),
+                (Some(_), None) => false,
+            }
+        };
+        let returned = tokio::time::timeout(self.timeout, self.wait_for_return(&mut listener, &url, &belongs)).await;
         let returned = returned.unwrap_or_else(|_| {
             let register = "register the return URL as an allowed logout URL";
             Err(Error::new(ErrorKind::TimedOut, format!("the browser did not come back; {register}")))

@@ -62,7 +62,7 @@ impl Parameters {
         // Only the ID token says what became of these.
         if !self.ask_for_identity() && !self.demands.are_none() {
             return Err(Error::configuration(
-                "organization, max_age and an essential acr are proved by the ID token, which is not asked for; add openid to the scope",
+                "organization, max_age, an essential acr and the person are proved by the ID token, which is not asked for; add openid to the scope",
             ));
         }
         Ok(self)
@@ -70,6 +70,23 @@ impl Parameters {
 
     pub(crate) fn ask_for_identity(&self) -> bool {
         holds_scope(&self.scope, "openid")
+    }
+
+    /// Whether the provider may show nothing to the person.
+    pub(crate) fn are_silent(&self) -> bool {
+        self.others.iter().any(|other| &*other.name == "prompt" && other.value.split(' ').any(|word| word == "none"))
+    }
+
+    /// Whom the login page suggests, unless the program says so itself.
+    pub(crate) fn hint(&mut self, person: String) {
+        if !self.others.iter().any(|other| matches!(&*other.name, "login_hint" | "id_token_hint" | "login_hint_token")) {
+            self.replace("login_hint", person, Kind::Text);
+        }
+    }
+
+    /// The value of a parameter that was set.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.others.iter().find(|other| &*other.name == name).map(|other| &*other.value)
     }
 
     /// At most the other one's age. Without an ID token it is a wish, and whoever asked for it sees to it.
@@ -138,7 +155,12 @@ impl Parameters {
             }
             _ => {
                 if name == "claims" {
-                    self.demands.acr = Demands::acr_in(&json);
+                    match Demands::acr_in(&json) {
+                        Ok(acr) => self.demands.acr = acr,
+                        Err(error) => {
+                            self.refusal.get_or_insert(error);
+                        }
+                    }
                 }
                 self.replace(name, json.to_string(), Kind::Json);
             }

@@ -33,6 +33,8 @@ pub struct PendingLogin {
     pub(crate) scope: Arc<str>,
     pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
+    /// The login asked for `prompt=none`, so that nobody could be asked anything.
+    pub(crate) is_silent: bool,
     pub(crate) response_mode: ResponseMode,
     pub(crate) expires_at: Timestamp,
     pub(crate) secrets: LoginSecrets,
@@ -72,7 +74,9 @@ impl PendingLogin {
             resources: self.api.as_ref().and_then(RequestedApi::resources).map(Cow::from),
             max_age: self.demands.max_age.map(|age| age.as_secs()),
             organization: self.demands.organization.as_ref().map(|organization| organization.as_str().into()),
-            acr: self.demands.acr.as_ref().map(|acr| acr.iter().map(|value| Text((**value).into())).collect()),
+            person: self.demands.person.as_deref().map(Cow::from),
+            acr: self.demands.acr.as_ref().map(|acr| acr.to_vec()),
+            is_silent: self.is_silent,
             response_mode: self.response_mode.name().map(Cow::from),
             expires_at: self.expires_at.unix_millis(),
             secrets: (*secrets).as_str().into(),
@@ -108,8 +112,10 @@ impl PendingLogin {
             demands: Demands {
                 max_age: kept.max_age.map(Duration::from_secs),
                 organization: kept.organization.map(|organization| Arc::new(Organization::parse(&organization))),
-                acr: kept.acr.map(|acr| acr.iter().map(|value| Box::from(&**value)).collect()),
+                person: kept.person.map(Arc::from),
+                acr: kept.acr.map(Arc::from),
             },
+            is_silent: kept.is_silent,
             response_mode: ResponseMode::from_name(kept.response_mode.as_deref()).ok_or_else(refused)?,
             expires_at: Timestamp::from_unix_millis(kept.expires_at),
             secrets: LoginSecrets { random: Zeroizing::new(secrets), dpop_key },
@@ -152,8 +158,13 @@ struct Kept<'a> {
     resources: Option<Cow<'a, str>>,
     max_age: Option<u64>,
     organization: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    acr: Option<Vec<Text<'a>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acr: Option<Vec<serde_json::Value>>,
+    /// `prompt=none` was sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_silent: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     response_mode: Option<Cow<'a, str>>,
     expires_at: i64,

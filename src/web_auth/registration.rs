@@ -19,6 +19,8 @@ struct Registered<'a> {
     token_endpoint_auth_method: Option<Text<'a>>,
     #[serde(borrow, default)]
     redirect_uris: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    id_token_signed_response_alg: Option<Text<'a>>,
 }
 
 impl Registered<'_> {
@@ -31,8 +33,8 @@ impl Registered<'_> {
     }
 }
 
-/// A client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
-pub(super) async fn register(application: &Application, name: &str) -> Result<String> {
+/// The application with a client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
+pub(super) async fn register(application: Application, name: &str) -> Result<Application> {
     let metadata = application.provider().metadata().await?;
     let url = metadata.required(metadata.registration_endpoint.as_ref(), "registration endpoint")?;
     let redirect_uris = application.web_auth().callback_urls()?;
@@ -48,7 +50,7 @@ pub(super) async fn register(application: &Application, name: &str) -> Result<St
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *request.body_mut() = Some(body.to_string().into());
     let reply = application.provider().transport().send(CONTEXT, request).await?;
-    if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, application, |_| false) {
+    if let Some(refusal) = endpoint::refusal(&reply, CONTEXT, &application, |_| false) {
         return Err(refusal);
     }
     let registered: Registered<'_> = reply.json()?;
@@ -57,7 +59,7 @@ pub(super) async fn register(application: &Application, name: &str) -> Result<St
             "the provider registered the program otherwise than it asked for: with a secret, or without its redirect URIs; register the program by hand",
         ));
     }
-    let client_id = registered.client_id.0.into_owned();
+    let client_id = registered.client_id.0.clone().into_owned();
     // RFC 6749, appendix A.1: visible characters and spaces.
     let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     if client_id.is_empty() || client_id.len() > LONGEST_ID || !client_id.bytes().all(is_shown) {
@@ -65,7 +67,12 @@ pub(super) async fn register(application: &Application, name: &str) -> Result<St
             "the provider's answer to the registration is refused: its client_id can be none; register the program by hand",
         ));
     }
-    Ok(client_id)
+    // RFC 7591, section 3.2.1: the answer holds what the server has registered.
+    let application = match &registered.id_token_signed_response_alg {
+        Some(algorithm) => application.id_token_algorithm(&**algorithm),
+        None => application,
+    };
+    Ok(application.with_client_id(client_id))
 }
 
 const CONTEXT: &str = "the registration of the program";

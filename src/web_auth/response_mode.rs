@@ -1,3 +1,5 @@
+use crate::error::{Error, Result};
+
 /// How the provider's answer comes back: OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1; OAuth 2.0 Form Post
 /// Response Mode, section 2; JWT Secured Authorization Response Mode for OAuth 2.0 (JARM), section 2.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +20,17 @@ impl ResponseMode {
             Self::SignedQuery => Some("query.jwt"),
             Self::SignedFormPost => Some("form_post.jwt"),
         }
+    }
+
+    /// # Errors
+    /// `Configuration` when the answer is to be posted, and the provider lists the modes that it knows without this one (OpenID
+    /// Connect Discovery 1.0, section 3).
+    pub(crate) fn check(self, supported: Option<&[String]>) -> Result<()> {
+        let (Some(name), Some(supported)) = (self.name().filter(|_| self.is_posted()), supported) else { return Ok(()) };
+        if supported.iter().any(|mode| mode == name) {
+            return Ok(());
+        }
+        Err(Error::configuration(format!("the provider's metadata lists no response mode {name}; leave form_post out")))
     }
 
     pub(crate) fn from_name(name: Option<&str>) -> Option<Self> {

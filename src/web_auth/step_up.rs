@@ -4,8 +4,12 @@ use crate::token::scopes;
 use crate::web_auth::builder::WebAuth;
 
 impl WebAuth {
-    /// The login that an API's refusal asks for: this one with the scopes that were missing beside its own, the API's
-    /// `acr_values` in the place of its own, and the shorter `max_age` of the two (RFC 6750, section 3.1; RFC 9470, section 5).
+    /// The login that an API's refusal asks for: this one with the scopes that were missing beside its own, the shorter `max_age` of the
+    /// two, and the API's `acr_values` (RFC 6750, section 3.1; RFC 9470, section 5). Where this login has `acr_values`, those of them stay
+    /// that the API names too, and all of them where it names none: an API weakens no demand of the program.
+    ///
+    /// The API decides what is asked for: [`StepUp::scope`] says it beforehand. For the session of a person, add
+    /// [`same_person`](Self::same_person): else someone else can log in.
     ///
     /// ```
     /// # async fn example() -> hallpass::Result<()> {
@@ -30,9 +34,13 @@ impl WebAuth {
     /// The given error itself, when it is no step-up, or when the API did not say what it wants: no login could satisfy it.
     pub fn step_up(&self, error: &Error) -> Result<Self> {
         let wanted = error.step_up().filter(|wanted| **wanted != StepUp::default()).ok_or_else(|| error.clone())?;
-        let mut auth = match wanted.acr_values() {
-            Some(values) => self.clone().acr_values(values),
-            None => self.clone(),
+        let mut auth = match (wanted.acr_values(), self.parameters.value("acr_values")) {
+            (Some(wanted), Some(own)) => {
+                let common: Vec<_> = own.split(' ').filter(|value| wanted.split(' ').any(|other| other == *value)).collect();
+                if common.is_empty() { self.clone() } else { self.clone().acr_values(common.join(" ")) }
+            }
+            (Some(wanted), None) => self.clone().acr_values(wanted),
+            (None, _) => self.clone(),
         };
         let parameters = auth.parameters_mut();
         if let Some(scope) = wanted.scope() {

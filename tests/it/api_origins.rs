@@ -59,6 +59,48 @@ async fn an_origin_that_is_named_alone_is_the_only_one_that_gets_a_token() {
     assert_eq!(api.seen().len(), 0);
 }
 
+/// K27 — on this crate's own requests and on clients that it builds; a program's own name stands.
+#[tokio::test]
+async fn requests_name_this_crate_unless_the_program_has_a_name() {
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    let own = Client::builder().user_agent("acme/1").redirect(AuthorizedClient::redirect_policy());
+    let plain = Client::builder().redirect(AuthorizedClient::redirect_policy()).no_proxy().build().unwrap();
+    let ours = Some(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
+    for (client, expected) in [
+        (AuthorizedClient::new(token()).unwrap(), ours),
+        (AuthorizedClient::from_builder(Client::builder(), token()).unwrap(), ours),
+        (AuthorizedClient::from_builder(own, token()).unwrap(), Some("acme/1")),
+        (AuthorizedClient::wrap(plain, token()), None),
+    ] {
+        client.get(api.url("/")).send().await.unwrap();
+        assert_eq!(api.seen().last().unwrap().header("user-agent"), expected);
+    }
+    let provider = hallpass::testing::TestProvider::start().await;
+    for (application, expected) in [
+        (hallpass::Application::new(provider.issuer(), "native"), ours),
+        (
+            hallpass::Application::new(provider.issuer(), "native").http_client(Client::builder().user_agent("acme/1")),
+            Some("acme/1"),
+        ),
+    ] {
+        application.web_auth().redirect_uri("http://127.0.0.1:9/callback").begin().await.unwrap();
+        let request = provider.requests(hallpass::testing::Endpoint::Discovery).pop().unwrap();
+        assert_eq!(request.header("user-agent"), expected);
+    }
+}
+
+/// K4 — localhost is this machine, whatever a resolver says.
+#[tokio::test]
+async fn localhost_is_never_looked_up() {
+    use std::net::SocketAddr;
+    let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
+    // As a hosts file may say it: nobody listens there.
+    let elsewhere = Client::builder().resolve("localhost", SocketAddr::from(([127, 0, 0, 9], 0)));
+    let client = AuthorizedClient::from_builder(elsewhere, token()).unwrap();
+    client.get(api.localhost_url("/")).send().await.unwrap();
+    assert_eq!(api.seen()[0].authorization(), Some("Bearer abc"));
+}
+
 /// F27
 #[tokio::test]
 async fn a_relative_url_stays_below_the_base_or_is_refused() {
@@ -132,7 +174,8 @@ async fn a_header_set_by_the_caller_is_an_error_and_no_second_header() {
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer mine"))]);
     let builder = || Client::builder().default_headers(headers.clone());
     let built = AuthorizedClient::from_builder(builder(), source.clone()).unwrap();
-    let wrapped = AuthorizedClient::wrap(builder().build().unwrap(), source.clone());
+    let policy = AuthorizedClient::redirect_policy();
+    let wrapped = AuthorizedClient::wrap(builder().redirect(policy).build().unwrap(), source.clone());
     for client in [&built, &wrapped] {
         let error = client.get(api.url("/")).send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);

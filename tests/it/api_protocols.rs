@@ -146,7 +146,7 @@ async fn a_redirect_out_of_tls_takes_no_token_along() {
     assert_eq!(clear.seen().len(), 2, "and no request beyond reqwest's own");
 
     let source = CountedSource::default();
-    let following = AuthorizedClient::wrap(plain, source.clone());
+    let following = AuthorizedClient::danger_wrap(plain, source.clone());
     let error = following.get(api.named_origin()).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     let unfit = AuthorizedClient::new(source.clone()).unwrap().allow_origin(format!("http://{HOST}:{port}")).unwrap_err();

@@ -62,7 +62,7 @@ async fn where_a_wrapped_client_went_by_itself_it_is_led_no_further() {
     .await;
     let once = Policy::custom(|attempt| if attempt.previous().len() > 1 { attempt.stop() } else { attempt.follow() });
     let client = Client::builder().no_proxy().redirect(once).build().unwrap();
-    let client = AuthorizedClient::wrap(client, CountedSource::default());
+    let client = AuthorizedClient::danger_wrap(client, CountedSource::default());
     let response = client.post(api.url("/one")).body("a payment").send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.url().path()), (307, "/two"));
     let seen: Vec<_> = api.seen().iter().map(|seen| (seen.method.clone(), seen.target.clone())).collect();
@@ -81,7 +81,7 @@ async fn where_a_wrapped_client_went_by_itself_nothing_is_done_twice() {
         .await;
         let bound = AccessToken::dpop("token", DpopKey::generate().unwrap()).unwrap();
         let source = CountedSource::default();
-        let clients = [AuthorizedClient::wrap(follower(), source.clone()), AuthorizedClient::wrap(follower(), bound)];
+        let clients = [AuthorizedClient::danger_wrap(follower(), source.clone()), AuthorizedClient::danger_wrap(follower(), bound)];
         for client in clients {
             let before = api.seen().len();
             let response = client.post(api.url("/orders")).body("an order").send().await.unwrap();
@@ -96,12 +96,34 @@ fn follower() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
+/// K2 — API: 0, elsewhere: 0. Also where the chain would end at home.
+#[tokio::test]
+async fn a_wrapped_client_that_may_follow_redirects_is_refused_before_a_token_is_read() {
+    let foreign = foreign_api().await;
+    let api = ScriptedApi::start(wherever_the_query_says(307)).await;
+    let source = CountedSource::default();
+    let builder = || Client::builder().no_proxy();
+    for policy in [Policy::default(), Policy::limited(1), Policy::custom(|attempt| attempt.follow())] {
+        let client = AuthorizedClient::wrap(builder().redirect(policy).build().unwrap(), source.clone());
+        for to in [foreign.url("/one"), api.url("/end")] {
+            let error = client.get(api.url(&format!("/?to={to}"))).send().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains("redirect_policy()"), "{error}");
+        }
+    }
+    assert_eq!((api.seen().len(), foreign.seen().len(), source.reads()), (0, 0, 0));
+    let policy = AuthorizedClient::redirect_policy();
+    let client = AuthorizedClient::wrap(builder().redirect(policy).build().unwrap(), source);
+    assert_eq!(client.get(api.url(&format!("/?to={}", foreign.url("/one")))).send().await.unwrap().status(), 307);
+    assert_eq!(foreign.seen().len(), 0);
+}
+
 /// F1
 #[tokio::test]
 async fn a_wrapped_client_that_went_elsewhere_by_itself_is_an_error() {
     let foreign = foreign_api().await;
     let api = ScriptedApi::start(wherever_the_query_says(307)).await;
-    let client = AuthorizedClient::wrap(Client::builder().no_proxy().build().unwrap(), CountedSource::default());
+    let client = AuthorizedClient::danger_wrap(follower(), CountedSource::default());
     let error = client.get(api.url(&format!("/?to={}", foreign.url("/one")))).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert!(error.to_string().contains("redirect_policy()"), "{error}");
@@ -169,8 +191,8 @@ async fn what_the_caller_proves_to_one_origin_stays_there() {
 
 #[tokio::test]
 async fn methods_and_bodies_change_along_redirects_as_they_do_in_reqwest() {
-    let plain = Client::builder().no_proxy().build().unwrap();
-    let ours = AuthorizedClient::new(CountedSource::default()).unwrap();
+    let plain = Client::builder().no_proxy().user_agent("acme/1").build().unwrap();
+    let ours = AuthorizedClient::from_builder(Client::builder().user_agent("acme/1"), CountedSource::default()).unwrap();
     for status in [300, 301, 302, 303, 304, 307, 308] {
         let api = ScriptedApi::start(wherever_the_query_says(status)).await;
         for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {

@@ -252,6 +252,31 @@ async fn a_claim_that_is_demanded_has_to_come() {
     assert_eq!(plain.finish(kept, &callback).await.unwrap_err().kind(), ErrorKind::IdToken);
 }
 
+/// K10 — authorize: 0 for a demand that cannot be checked.
+#[tokio::test]
+async fn a_demanded_claim_is_compared_as_json() {
+    let provider = TestProvider::start().await;
+    let demanding = |acr: Value| web_auth(&application(&provider)).claims(json!({ "id_token": { "acr": acr } }));
+    for auth in [demanding(json!({ "essential": true, "values": [2, 3] })), demanding(json!({ "essential": true, "value": 2 }))] {
+        let kept = |login: PendingLogin| PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
+        for (acr, accepted) in [(json!(2), true), (json!("0"), false), (json!("2"), false), (json!(0), false)] {
+            let login = kept(auth.begin().await.unwrap());
+            let callback = TestBrowser::new().visit(login.url()).await.unwrap();
+            let named = acr.clone();
+            provider.next_id_token(move |token| {
+                token.set("acr", &named);
+            });
+            let result = auth.finish(login, &callback).await;
+            assert_eq!(result.is_ok(), accepted, "{acr}: {result:?}");
+        }
+    }
+    let before = provider.count(Endpoint::Authorize);
+    for unclear in [json!({ "essential": "true", "value": "a" }), json!({ "essential": true, "values": "a" })] {
+        assert_eq!(demanding(unclear.clone()).begin().await.unwrap_err().kind(), ErrorKind::Configuration, "{unclear}");
+    }
+    assert_eq!(provider.count(Endpoint::Authorize), before);
+}
+
 #[tokio::test]
 async fn one_value_may_be_demanded_too() {
     let provider = TestProvider::start().await;

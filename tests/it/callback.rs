@@ -164,8 +164,8 @@ async fn the_providers_refusal_says_what_helps() {
     for (code, kind, login_required) in [
         ("access_denied", ErrorKind::Cancelled, false),
         ("login_required", ErrorKind::LoginRequired, true),
-        ("consent_required", ErrorKind::LoginRequired, true),
-        ("interaction_required", ErrorKind::LoginRequired, true),
+        ("consent_required", ErrorKind::Cancelled, false),
+        ("interaction_required", ErrorKind::Cancelled, false),
         ("unauthorized_client", ErrorKind::Server, false),
         ("temporarily_unavailable", ErrorKind::Server, false),
     ] {
@@ -179,6 +179,24 @@ async fn the_providers_refusal_says_what_helps() {
     let login = halves.auth.begin().await.unwrap();
     let callback = TestBrowser::new().refusing().visit(login.url()).await.unwrap();
     assert_eq!(halves.auth.finish(login, &callback).await.unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+/// K12 — token: 0. Without `prompt=none` the person was asked, and another login would ask them the same.
+#[tokio::test]
+async fn a_consent_that_is_missing_is_a_refusal_unless_nobody_could_be_asked() {
+    for code in ["consent_required", "interaction_required"] {
+        for (prompt, kind) in [("none", ErrorKind::LoginRequired), ("consent", ErrorKind::Cancelled)] {
+            let halves = TwoHalves::start().await;
+            let login = halves.auth.clone().prompt(prompt).begin().await.unwrap();
+            let login = PendingLogin::from_secret_string(&login.to_secret_string()).unwrap();
+            let state = parameter(login.url().as_str(), "state");
+            let callback =
+                format!("{}?state={state}&error={code}&iss={}", crate::two_halves::REDIRECT_URI, halves.provider.issuer());
+            let error = halves.auth.finish(login, &callback).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{code} {prompt}: {error}");
+            assert_eq!(halves.provider.count(Endpoint::Token), 0);
+        }
+    }
 }
 
 /// A14 — token: 0

@@ -57,7 +57,7 @@ async fn metadata_in_another_issuers_name_is_refused() {
         metadata.refuses(Fault::new().set("issuer", issuer), "is not a JSON document").await;
     }
     metadata.refuses(Fault::new().remove("issuer"), "is not a JSON document").await;
-    metadata.refuses(Fault::new().duplicate("issuer", own), "is not a JSON document").await;
+    metadata.refuses(Fault::new().duplicate("issuer", "https://evil.example/"), "is not a JSON document").await;
 }
 
 /// D2

@@ -44,6 +44,27 @@ async fn an_api_says_who_logs_people_in_for_it() {
     assert_eq!(provider.count(Endpoint::Discovery), 1);
 }
 
+/// K8 — what an API asks for is shown, and bounded by the program.
+#[tokio::test]
+async fn a_program_says_what_an_api_may_ask_for() {
+    let (_provider, api) = api().await;
+    let greedy = "Bearer scope=\"read:mail offline_access admin:everything\"";
+    for (allowed, expected) in [
+        (None, "openid read:mail admin:everything"),
+        (Some(vec!["read:mail", "other"]), "openid read:mail"),
+        (Some(vec!["offline_access"]), "openid offline_access"),
+        (Some(vec![]), "openid"),
+    ] {
+        api.next(Fault::status(401).header("www-authenticate", greedy));
+        let discovery = ApiDiscovery::new(api.url()).client_id("native");
+        let discovery = match allowed {
+            Some(allowed) => discovery.allow_scopes(allowed),
+            None => discovery,
+        };
+        assert_eq!(discovery.discover().await.unwrap().requested_scope(), expected);
+    }
+}
+
 #[tokio::test]
 async fn the_apis_own_words_say_what_to_ask_for() {
     let (provider, api) = api().await;
@@ -104,7 +125,7 @@ async fn metadata_that_may_not_be_believed_leads_nowhere() {
         Fault::new().set("resource", root.to_uppercase()),
         Fault::new().set("resource", json!([root])),
         Fault::new().remove("resource"),
-        Fault::new().duplicate("resource", root),
+        Fault::new().duplicate("resource", "https://evil.example/"),
         Fault::new().set("authorization_servers", json!([])),
         Fault::new().set("authorization_servers", Value::Null),
         Fault::new().set("authorization_servers", json!(["acme.auth0.com"])),

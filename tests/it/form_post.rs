@@ -24,6 +24,52 @@ fn field(form: &str, name: &str) -> String {
     found.unwrap_or_else(|| panic!("the form has a field {name}")).1.into_owned()
 }
 
+/// K20 — authorize: 0
+#[tokio::test]
+async fn a_provider_that_lists_no_posted_answers_is_asked_for_none() {
+    for (modes, accepted) in [(&["query", "fragment"][..], false), (&["query", "form_post"], true)] {
+        let provider = TestProvider::start().await;
+        provider.always(Endpoint::Discovery, Fault::new().set("response_modes_supported", modes));
+        let browser = TestBrowser::new();
+        let result = loopback(&provider).browser(browser).start().await;
+        assert_eq!((result.is_ok(), provider.count(Endpoint::Authorize)), (accepted, usize::from(accepted)), "{result:?}");
+        let plain = WebAuth::new(provider.issuer(), provider.client_id()).ephemeral_port().browser(TestBrowser::new());
+        plain.start().await.unwrap();
+        let error = loopback(&provider).redirect_uri("http://127.0.0.1:9/callback").begin().await.err();
+        assert_eq!(error.map(|error| error.kind()), (!accepted).then_some(ErrorKind::Configuration));
+    }
+}
+
+/// K20 — token: 0. Each is told when the wait ends, and ends nothing by itself.
+#[tokio::test]
+async fn an_answer_in_a_url_and_an_error_without_state_are_told_at_the_end() {
+    for (posted, query, told) in [
+        (true, "code=CANARY&state=x", "an answer came in a URL"),
+        (false, "error=access_denied&error_description=Not+%1B%5B1mallowed", "perhaps the provider's refusal"),
+        (false, "error=access_denied&state=x", "register http://127.0.0.1:"),
+    ] {
+        let provider = TestProvider::start().await;
+        let (opened, mut urls) = mpsc::unbounded_channel();
+        let auth = WebAuth::new(provider.issuer(), provider.client_id()).ephemeral_port();
+        let auth = if posted { auth.form_post() } else { auth };
+        let auth = auth.timeout(Duration::from_secs(2)).browser(move |url: &Url| -> Result<()> {
+            opened.send(url.clone()).unwrap();
+            Ok(())
+        });
+        let task = tokio::spawn(async move { auth.start().await });
+        let url = timeout(SOON, urls.recv()).await.unwrap().unwrap();
+        let redirect_uri = url.query_pairs().find(|pair| pair.0 == "redirect_uri").unwrap().1.into_owned();
+        let status = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{redirect_uri}?{query}")).send().await;
+        assert_eq!(status.unwrap().status(), if posted { 405 } else { 400 });
+        let error = timeout(SOON, task).await.unwrap().unwrap().unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{text}");
+        assert!(text.contains(told) && !text.contains("CANARY") && !text.contains('\u{1b}'), "{text}");
+        assert_eq!(text.contains("access_denied"), query.starts_with("error") && !query.contains("state"), "{text}");
+        assert_eq!(provider.count(Endpoint::Token), 0);
+    }
+}
+
 #[tokio::test]
 async fn an_answer_is_posted_to_the_listener_and_the_person_is_told() {
     let provider = TestProvider::start().await;

@@ -206,7 +206,7 @@ async fn claims_are_one_object_of_members_that_stand_there_once() {
             ("sub twice, once in escapes", |token| {
                 with_payload(token, |payload| payload.replacen('{', r#"{"\u0073ub":"other","#, 1))
             }),
-            ("an unknown claim twice", |token| with_payload(token, |payload| payload.replacen('{', r#"{"x":1,"x":1,"#, 1))),
+            ("an unknown claim twice", |token| with_payload(token, |payload| payload.replacen('{', r#"{"x":1,"x":2,"#, 1))),
             ("UTF-8 that is none, in sub", |token| token.payload(&b"{\"sub\":\"\xff\"}"[..])),
             ("UTF-8 that is none, elsewhere", |token| {
                 with_payload(token, |payload| {
@@ -226,6 +226,7 @@ async fn claims_are_one_object_of_members_that_stand_there_once() {
     login(&auth).await.unwrap();
 }
 
+/// K16 — Cognito and Apple say `true` as text.
 #[tokio::test]
 async fn a_profile_is_read_as_it_stands_and_an_email_is_verified_only_where_that_is_said() {
     let provider = TestProvider::start().await;
@@ -233,9 +234,15 @@ async fn a_profile_is_read_as_it_stands_and_an_email_is_verified_only_where_that
     let profile = |token: &mut TokenDraft| {
         token.set("name", "Jane Doe").set("nickname", "jane").set("picture", "https://acme.com/jane.png");
     };
-    for (email_verified, verified) in
-        [(json!(true), true), (json!(false), false), (json!("true"), false), (json!(1), false), (json!(null), false)]
-    {
+    for (email_verified, verified) in [
+        (json!(true), true),
+        (json!(false), false),
+        (json!("true"), true),
+        (json!("false"), false),
+        (json!("TRUE"), false),
+        (json!(1), false),
+        (json!(null), false),
+    ] {
         let said = email_verified.clone();
         let credentials = altered_login(&provider, &auth, move |token| {
             profile(token);

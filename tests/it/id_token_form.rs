@@ -247,7 +247,7 @@ async fn a_key_id_is_compared_as_a_whole_and_goes_into_no_url() {
         ],
     )
     .await;
-    assert_eq!(provider.count(Endpoint::Jwks), 2, "the first, and one for all unknown keys");
+    assert_eq!(provider.count(Endpoint::Jwks), 4, "the first, and three for all unknown keys");
     assert_eq!(provider.count(Endpoint::Other), 0);
     assert!(provider.requests(Endpoint::Jwks).iter().all(|request| request.path() == "/.well-known/jwks.json"));
 }

@@ -13,6 +13,19 @@ fn now() -> i64 {
     i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap()
 }
 
+/// K11
+#[tokio::test]
+async fn a_leeway_is_bounded_unless_the_program_insists() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider).leeway(Duration::MAX));
+    refuses(&provider, &auth, "it expired at", &[("in 2001", |token| token.set("iat", 1_000_000_000).set("exp", 1_000_000_600))])
+        .await;
+    refuses(&provider, &auth, "600 seconds of leeway", &[("11 minutes ago", |token| token.set("exp", now() - 660))]).await;
+    accepts(&provider, &auth, &[("9 minutes ago", |token| token.set("exp", now() - 540))]).await;
+    let insisting = web_auth(&application(&provider).danger_leeway(Duration::from_secs(3600)));
+    accepts(&provider, &insisting, &[("11 minutes ago", |token| token.set("exp", now() - 660))]).await;
+}
+
 /// C22, C25, C27 — token: 1, keys: 0
 #[tokio::test]
 async fn an_id_token_is_of_this_time() {
@@ -151,7 +164,7 @@ async fn a_login_as_fresh_as_was_asked_for_is_proved() {
     refuses(
         &provider,
         &auth,
-        "its claims are not a JSON object",
+        "auth_time is missing or no number",
         &[("text", |token| token.set("auth_time", token.claim("auth_time").unwrap()))],
     )
     .await;
@@ -170,6 +183,8 @@ async fn a_login_as_fresh_as_was_asked_for_is_proved() {
     accepts(&provider, &auth, &[("within max_age and leeway", |token| token.set("auth_time", now() - 640))]).await;
     let at_any_time = web_auth(&application(&provider));
     accepts(&provider, &at_any_time, &[("1970, where nobody asked", |token| token.set("auth_time", 0))]).await;
+    // K16
+    accepts(&provider, &at_any_time, &[("text, where nobody asked", |token| token.set("auth_time", "1700000000"))]).await;
 }
 
 /// C42

@@ -392,25 +392,42 @@ async fn a_pasted_callback_ends_the_login_and_one_of_another_login_does_not() {
     assert_eq!(provider.count(Endpoint::Token), 1);
 }
 
-/// E24, H11
+/// E24, K9 — logout: 1. A request with another state does not end the wait.
 #[tokio::test]
-async fn a_logout_ends_with_whatever_state_the_browser_comes_back() {
-    let provider = TestProvider::start().await;
-    for query in ["", "?state=another", "?state=sent"] {
+async fn a_logout_ends_only_with_the_state_that_was_sent() {
+    for (auth0, own_state) in [(true, Some("sent")), (true, None), (false, Some("sent")), (false, None)] {
+        let provider = TestProvider::start().await;
+        if !auth0 {
+            provider.always(Endpoint::Discovery, hallpass::testing::Fault::new().remove("mfa_challenge_endpoint"));
+        }
         let (opened, mut urls) = mpsc::unbounded_channel();
         let auth = web_auth(&provider).browser(move |url: &Url| -> Result<()> {
             opened.send(url.clone()).unwrap();
             Ok(())
         });
         let port = free_port();
-        let logout = Logout::new().return_to(format!("http://127.0.0.1:{port}/bye")).state("sent");
+        let mut logout = Logout::new().return_to(format!("http://127.0.0.1:{port}/bye"));
+        if let Some(state) = own_state {
+            logout = logout.state(state);
+        }
         let task = tokio::spawn(async move { auth.logout(&logout).await });
-        assert!(timeout(SOON, urls.recv()).await.unwrap().is_some());
-        let callback = Url::parse(&format!("http://127.0.0.1:{port}/bye{query}")).unwrap();
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let request = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n", &callback[url::Position::BeforePath..]);
-        stream.write_all(request.as_bytes()).await.unwrap();
-        assert_eq!(status(&read_all(&mut stream).await), 303);
+        let url = timeout(SOON, urls.recv()).await.unwrap().unwrap();
+        let sent = url.query_pairs().find(|pair| pair.0 == "state").map(|pair| pair.1.into_owned());
+        assert_eq!(sent.is_none(), auth0, "{url}");
+        let come_back = async |query: &str| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let request = format!("GET /bye{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            status(&read_all(&mut stream).await)
+        };
+        let strangers = ["?state=another", "?state=", "?state=a&state=b", ""];
+        for query in &strangers[..if auth0 { 3 } else { 4 }] {
+            assert_eq!(come_back(query).await, 400, "{query}");
+            assert!(!task.is_finished(), "{query}");
+        }
+        let query = sent.map(|state| format!("?state={state}")).unwrap_or_default();
+        assert_eq!(come_back(&query).await, 303);
         timeout(SOON, task).await.unwrap().unwrap().unwrap();
+        assert_eq!(provider.count(Endpoint::Logout), 0, "the browser of this test asks nothing");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::testing::{Endpoint, PublicKeyForm, TestClock, TestProvider};
+use hallpass::testing::{Endpoint, Fault, PublicKeyForm, TestClock, TestProvider};
 use hallpass::{Application, ClientAuth, Credentials, ErrorKind};
 use serde_json::{Value, json};
 
@@ -10,6 +10,70 @@ use crate::altered_login::{Alteration, application, login, told, web_auth};
 
 async fn logged_in(provider: &TestProvider) -> Credentials {
     login(&web_auth(&application(provider))).await.unwrap()
+}
+
+/// K23 — OpenID Connect Back-Channel Logout 1.0, section 2.6: a published key that fits does not make up for another algorithm.
+#[tokio::test]
+async fn a_logout_token_is_signed_by_the_registered_algorithm() {
+    let provider = TestProvider::builder().id_token_algorithm("RS256").start().await;
+    provider.always(Endpoint::Discovery, Fault::new().set("id_token_signing_alg_values_supported", ["RS256", "ES256"]));
+    let credentials = logged_in(&provider).await;
+    let by = |algorithm: &'static str| {
+        provider.logout_token(credentials.user().unwrap(), move |token| {
+            token.sign_as(algorithm);
+        })
+    };
+    let unset = application(&provider);
+    for algorithm in ["RS256", "ES256"] {
+        unset.verify_logout_token(&by(algorithm)).await.unwrap();
+    }
+    let registered = unset.clone().id_token_algorithm("RS256");
+    registered.verify_logout_token(&by("RS256")).await.unwrap();
+    let error = registered.verify_logout_token(&by("ES256")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IdToken);
+    assert!(error.to_string().contains("is signed by ES256, and this application is registered for RS256"), "{error}");
+    let apart = registered.logout_token_algorithm("ES256");
+    apart.verify_logout_token(&by("ES256")).await.unwrap();
+    apart.verify_logout_token(&by("RS256")).await.unwrap_err();
+    let unknown = unset.id_token_algorithm("none").verify_logout_token(&by("RS256")).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Configuration);
+}
+
+/// K23 — what is set wins over metadata that lists only another one, as Spring Authorization Server's.
+#[tokio::test]
+async fn a_registered_algorithm_need_not_be_listed() {
+    let provider = TestProvider::builder().id_token_algorithm("ES256").start().await;
+    provider.always(Endpoint::Discovery, Fault::new().set("id_token_signing_alg_values_supported", ["RS256"]));
+    login(&web_auth(&application(&provider))).await.unwrap_err();
+    login(&web_auth(&application(&provider).id_token_algorithm("ES256"))).await.unwrap();
+    let error = login(&web_auth(&application(&provider).id_token_algorithm("RS256"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IdToken);
+}
+
+/// K23 — HS384 and HS512, with secrets of the length that each needs.
+#[tokio::test]
+async fn the_longer_hashes_are_accepted_where_the_shortest_is() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    let provider = TestProvider::start().await;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let claims = json!({
+        "iss": provider.issuer(), "aud": "native", "sub": "jane", "jti": "1", "iat": now, "exp": now + 60,
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+    });
+    for (algorithm, name, length) in
+        [(Algorithm::HS256, "HS256", 32), (Algorithm::HS384, "HS384", 48), (Algorithm::HS512, "HS512", 64)]
+    {
+        for (secret, fits) in [("s".repeat(length), true), ("s".repeat(length - 1), false)] {
+            let token = encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
+            let confidential = application(&provider).client_auth(ClientAuth::client_secret_basic(secret));
+            confidential.verify_logout_token(&token).await.unwrap_err();
+            for application in [confidential.clone().accept_hs256(), confidential.clone().id_token_algorithm(name)] {
+                assert_eq!(application.verify_logout_token(&token).await.is_ok(), fits, "{name} {length}");
+            }
+            let other = if name == "HS256" { "HS512" } else { "HS256" };
+            confidential.id_token_algorithm(other).verify_logout_token(&token).await.unwrap_err();
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use sha2::Digest as _;
 use crate::altered_login::{accepts, altered_login, any_algorithm, application, login, refuses, told, web_auth};
 use crate::foreign_key::{ForeignKey, claims};
 
+const UNUSABLE: &str = "it is signed by a key that the provider publishes, but in a way that cannot be used: ";
 const UNPUBLISHED: &str = "it is signed by a key that the provider does not publish";
 
 /// A login whose ID token is signed by this key, whatever the provider thinks of it.
@@ -162,7 +163,8 @@ async fn a_weak_or_broken_key_is_passed_over_and_the_good_ones_serve() {
         let error =
             altered_login(&provider, &auth, move |token| token.set_header("kid", &named).set_header("alg", algorithm)).await;
         let error = error.unwrap_err();
-        assert!(error.to_string().contains(UNPUBLISHED), "{kid}: {error}");
+        let expected = if kid == "n is padded" { "base64 with padding" } else { UNUSABLE };
+        assert!(error.to_string().contains(expected), "{kid}: {error}");
     }
 }
 
@@ -179,7 +181,7 @@ async fn a_signature_that_a_weak_key_would_verify_is_refused() {
     refuses(
         &provider,
         &auth,
-        UNPUBLISHED,
+        UNUSABLE,
         &[
             // R is the identity and S is 0: with the identity as the key, that is good for every message.
             ("Ed25519", |token| {
@@ -229,22 +231,71 @@ const LOW_ORDER: [(&str, &str); 12] = [
     ("2, signed", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"),
 ];
 
-/// D11
+/// D11, K15 — keys: 1. RFC 7517, section 4.5: "An example in which different keys might use the same kid value is if they have
+/// different kty values".
 #[tokio::test]
-async fn two_keys_with_one_id_make_that_id_useless_and_no_other() {
+async fn keys_of_one_id_are_told_apart_by_their_kind_and_else_tried() {
     let provider = TestProvider::start().await;
     any_algorithm(&provider);
-    let twins = [ForeignKey::new(Algorithm::ES256, "twice"), ForeignKey::new(Algorithm::EdDSA, "twice")];
-    twins.iter().for_each(|key| provider.publish_key(key.jwk()));
-    let single = ForeignKey::new(Algorithm::ES256, "once");
-    provider.publish_key(single.jwk());
-    let auth = web_auth(&application(&provider));
-    for key in &twins {
-        let error = login_signed_by(&provider, &auth, key).await.unwrap_err();
-        assert!(error.to_string().contains("a key id that the provider publishes twice"), "{error}");
+    let of_one_id = [
+        ForeignKey::new(Algorithm::EdDSA, "shared"),
+        ForeignKey::new(Algorithm::ES384, "shared"),
+        ForeignKey::new(Algorithm::ES256, "shared"),
+        ForeignKey::new(Algorithm::ES256, "shared"),
+    ];
+    for key in &of_one_id {
+        (0..10).for_each(|_| provider.publish_key(key.jwk()));
     }
-    login_signed_by(&provider, &auth, &single).await.unwrap();
-    login(&auth).await.unwrap();
+    let auth = web_auth(&application(&provider));
+    for key in &of_one_id {
+        login_signed_by(&provider, &auth, key).await.unwrap();
+    }
+    for stranger in [ForeignKey::new(Algorithm::ES256, "shared"), ForeignKey::new(Algorithm::RS256, "shared")] {
+        let error = login_signed_by(&provider, &auth, &stranger).await.unwrap_err();
+        assert!(error.to_string().contains("its signature is wrong"), "{error}");
+    }
+    assert_eq!(provider.count(Endpoint::Jwks), 1);
+}
+
+/// K15 — at most 8 keys of one id are tried.
+#[tokio::test]
+async fn the_ninth_key_of_one_id_and_kind_is_not_tried() {
+    for (before, accepted) in [(7, true), (8, false)] {
+        let provider = TestProvider::start().await;
+        any_algorithm(&provider);
+        (0..before).for_each(|_| provider.publish_key(ForeignKey::new(Algorithm::ES256, "shared").jwk()));
+        let key = ForeignKey::new(Algorithm::ES256, "shared");
+        provider.publish_key(key.jwk());
+        let result = login_signed_by(&provider, &web_auth(&application(&provider)), &key).await;
+        assert_eq!(result.is_ok(), accepted, "{before}: {result:?}");
+    }
+}
+
+/// K15 — RFC 9864: `Ed25519` is `EdDSA`, in a key, in the metadata and in a header.
+#[tokio::test]
+async fn the_name_of_a_curve_is_an_algorithm() {
+    let provider = TestProvider::start().await;
+    provider.always(Endpoint::Discovery, Fault::new().set("id_token_signing_alg_values_supported", ["Ed25519"]));
+    let key = ForeignKey::new(Algorithm::EdDSA, "curve");
+    let mut jwk = key.jwk();
+    jwk["alg"] = "Ed25519".into();
+    provider.publish_key(jwk);
+    login_signed_by(&provider, &web_auth(&application(&provider)), &key).await.unwrap();
+}
+
+/// K15
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_said_so() {
+    let provider = TestProvider::start().await;
+    any_algorithm(&provider);
+    let [certified, keyless] = [ForeignKey::new(Algorithm::ES256, "certified"), ForeignKey::new(Algorithm::ES256, "keyless")];
+    provider.publish_key(json!({ "kty": "EC", "crv": "P-256", "kid": "certified", "x5c": ["MIIB"] }));
+    provider.publish_key(json!({ "kty": "EC", "crv": "P-256", "kid": "keyless" }));
+    let auth = web_auth(&application(&provider));
+    for (key, why) in [(certified, "a certificate (x5c) only"), (keyless, "a member of it is missing")] {
+        let error = login_signed_by(&provider, &auth, &key).await.unwrap_err().to_string();
+        assert!(error.contains(UNUSABLE) && error.contains(why), "{error}");
+    }
     assert_eq!(provider.count(Endpoint::Jwks), 1);
 }
 
@@ -267,7 +318,7 @@ async fn private_and_symmetric_keys_in_the_set_are_ignored() {
     let auth = web_auth(&application(&provider));
     for key in &leaked {
         let error = login_signed_by(&provider, &auth, key).await.unwrap_err();
-        assert!(error.to_string().contains(UNPUBLISHED), "{error}");
+        assert!(error.to_string().contains("it is a private or a symmetric key"), "{error}");
     }
     refuses(
         &provider,
@@ -315,6 +366,25 @@ async fn new_keys_are_fetched_once_when_a_token_names_them() {
     provider.rotate_keys();
     login(&auth).await.unwrap();
     assert_eq!(provider.count(Endpoint::Jwks), 3, "they were too old to ask for the rotated one twice");
+}
+
+/// K19 — keys: 4. Rotated twice within a cooldown, after a stranger's token of an unknown key.
+#[tokio::test]
+async fn keys_that_are_rotated_within_the_cooldown_stop_no_login() {
+    let provider = TestProvider::start().await;
+    let auth = web_auth(&application(&provider));
+    let credentials = login(&auth).await.unwrap();
+    let stranger = provider.logout_token(credentials.user().unwrap(), |token| {
+        token.set_header("kid", "stranger");
+    });
+    auth.application().verify_logout_token(&stranger).await.unwrap_err();
+    auth.application().verify_logout_token(&stranger).await.unwrap_err();
+    for fetched in [3, 4] {
+        provider.rotate_keys();
+        provider.forget_old_keys();
+        login(&auth).await.unwrap();
+        assert_eq!(provider.count(Endpoint::Jwks), fetched);
+    }
 }
 
 /// D17

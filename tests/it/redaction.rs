@@ -232,7 +232,7 @@ async fn an_error_of_the_network_holds_no_url_with_its_query() {
     };
     let client = AuthorizedClient::new(AccessToken::bearer("CANARY-token").unwrap()).unwrap();
     without_url(&client.get(&url).send().await.unwrap_err());
-    let wrapped = AuthorizedClient::wrap(reqwest::Client::new(), AccessToken::bearer("CANARY-token").unwrap());
+    let wrapped = AuthorizedClient::danger_wrap(reqwest::Client::new(), AccessToken::bearer("CANARY-token").unwrap());
     without_url(&wrapped.post(&url).body("CANARY").send().await.unwrap_err());
 
     let halves = TwoHalves::start().await;

@@ -122,7 +122,7 @@ async fn a_claim_that_stands_there_twice_is_refused() {
     for name in ["state", "code", "iss", "aud", "other"] {
         halves.provider.next_signed_response(move |jwt| {
             let claims = ["iss", "aud", "state", "code"].map(|name| format!(r#""{name}":"{}""#, jwt.claim(name).unwrap()));
-            let twice = format!(r#""{name}":"{}","other":1"#, jwt.claim(name).unwrap_or_default());
+            let twice = format!(r#""{name}":"{}1","other":1"#, jwt.claim(name).unwrap_or_default());
             jwt.payload(format!(r#"{{{},"exp":99999999999,{twice}}}"#, claims.join(",")));
         });
         let (login, callback) = halves.returned().await;
@@ -130,6 +130,22 @@ async fn a_claim_that_stands_there_twice_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Callback, "{name}: {error}");
     }
     assert_eq!(halves.provider.count(Endpoint::Token), 0);
+}
+
+/// K24 — token: 5. Keycloak's responses have `iss` twice.
+#[tokio::test]
+async fn a_claim_that_stands_there_twice_with_one_value_counts_once() {
+    let halves = signing().await;
+    for name in ["state", "code", "iss", "aud", "other"] {
+        halves.provider.next_signed_response(move |jwt| {
+            let claims = ["iss", "aud", "state", "code"].map(|name| format!(r#""{name}":"{}""#, jwt.claim(name).unwrap()));
+            let twice = format!(r#""{name}":"{0}","{name}":"{0}""#, jwt.claim(name).unwrap_or_default());
+            jwt.payload(format!(r#"{{{},"exp":99999999999,{twice}}}"#, claims.join(",")));
+        });
+        let (login, callback) = halves.returned().await;
+        halves.auth.finish(login, &callback).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert_eq!(halves.provider.count(Endpoint::Token), 5);
 }
 
 /// A19 — token: 0

@@ -60,11 +60,68 @@ async fn a_fresher_login_is_asked_for_without_an_id_token_too() {
     }
 }
 
+/// K8 — an API weakens nothing that the program demands.
+#[tokio::test]
+async fn a_step_up_keeps_the_programs_own_demands() {
+    let (provider, api, auth) = started().await;
+    let auth = auth.redirect_uri("http://127.0.0.1:9999/callback").organization("org_acme").max_age(Duration::from_secs(60));
+    let token = hallpass::AccessToken::bearer(provider.access_token(AUDIENCE, "")).unwrap();
+    for (own, wanted, sent) in [
+        (Some("urn:mfa"), "urn:none", "urn:mfa"),
+        (Some("urn:mfa urn:key"), "urn:none urn:key", "urn:key"),
+        (None, "urn:mfa", "urn:mfa"),
+    ] {
+        let auth = own.map_or_else(|| auth.clone(), |own| auth.clone().acr_values(own));
+        let challenge =
+            format!("Bearer error=\"insufficient_user_authentication\", acr_values=\"{wanted}\", max_age=600, scope=\"a\"");
+        api.next(Fault::status(401).header("www-authenticate", &challenge));
+        let client = AuthorizedClient::new(token.clone()).unwrap().base_url(api.url()).unwrap();
+        let error = client.get("").send().await.unwrap_err();
+        assert_eq!(error.step_up().unwrap().scope(), Some("a"), "it is shown before a login");
+        let stepped_up = auth.step_up(&error).unwrap();
+        assert_eq!(stepped_up.requested_scope(), "openid read:messages a");
+        let login = stepped_up.begin().await.unwrap();
+        let parameter = |name: &str| login.url().query_pairs().find(|pair| pair.0 == name).map(|pair| pair.1.into_owned());
+        assert_eq!(parameter("acr_values").as_deref(), Some(sent));
+        assert_eq!((parameter("max_age").as_deref(), parameter("organization").as_deref()), (Some("60"), Some("org_acme")));
+    }
+}
+
+/// K8 — token: 2, and the session stays Jane's.
+#[tokio::test]
+async fn a_step_up_of_a_session_is_by_the_same_person() {
+    let (provider, api, auth) = started().await;
+    let auth = auth.scope("openid email read:messages");
+    api.require_scope("/admin", "delete:messages");
+    let session = CredentialsManager::new(auth.clone(), Memory::new());
+    let credentials = session.login_if_needed().await.unwrap();
+    let error = call(&api, &credentials, "admin").await.unwrap_err();
+    let login = auth.step_up(&error).unwrap().same_person(&credentials);
+    provider.next_id_token(|token| {
+        token.set("sub", "auth0|joe");
+    });
+    let error = login.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IdToken);
+    assert!(error.to_string().contains("another person"), "{error}");
+    let hint = provider.requests(Endpoint::Authorize).pop().unwrap().parameter("login_hint");
+    assert_eq!(hint.as_deref(), Some("jane@example.com"));
+    assert_eq!(session.credentials().await.unwrap().user().unwrap().subject(), credentials.user().unwrap().subject());
+
+    // Also in two halves, kept as text, and finished by a WebAuth that demands it.
+    let login = login.redirect_uri("http://127.0.0.1:9999/callback");
+    for (begins, kind) in [(&login, None), (&auth.redirect_uri("http://127.0.0.1:9999/callback"), Some(ErrorKind::Configuration))] {
+        let began = begins.begin().await.unwrap();
+        let callback = TestBrowser::new().visit(began.url()).await.unwrap();
+        let kept = hallpass::PendingLogin::from_secret_string(&began.to_secret_string()).unwrap();
+        assert_eq!(login.finish(kept, &callback).await.err().map(|error| error.kind()), kind);
+    }
+}
+
 /// F14 — authorize: 2, the second with the API's acr_values and max_age
 #[tokio::test]
 async fn a_stronger_and_fresher_login_is_asked_for_and_its_age_is_checked() {
     let (provider, api, auth) = started().await;
-    let auth = auth.acr_values("urn:password").max_age(Duration::from_secs(3600));
+    let auth = auth.max_age(Duration::from_secs(3600));
     let credentials = auth.start().await.unwrap();
     let challenge = "Bearer error=\"insufficient_user_authentication\", acr_values=\"urn:mfa urn:key\", max_age=\"5\"";
     api.next(Fault::status(401).header("www-authenticate", challenge));

@@ -101,7 +101,7 @@ async fn a_member_that_stands_there_twice_is_refused() {
         ("access_token", twice("access_token")),
         ("token_type", twice("token_type")),
         ("expires_in", Fault::new().duplicate("expires_in", 1)),
-        ("scope", Fault::new().set("scope", "CANARY").duplicate("scope", "CANARY")),
+        ("scope", Fault::new().set("scope", "CANARY").duplicate("scope", "CANARY openid")),
         ("in disguise", Fault::new().replace("{", r#"{"\u0061ccess_token":"CANARY","#)),
         ("one that nobody reads", Fault::new().set("other", 1).duplicate("other", 2)),
         ("error", answer(r#"{"error":null,"error":"x","access_token":"CANARY","token_type":"Bearer"}"#)),

@@ -193,7 +193,7 @@ async fn basic_credentials_are_form_encoded_first() {
     let request = halves.provider.requests(Endpoint::Token).remove(0);
     let basic = request.header("authorization").unwrap().strip_prefix("Basic ").unwrap();
     let pair = BASE64_STANDARD.decode(basic).unwrap();
-    let expected = "client+%25%26%2B%2D%5F%2E%21%7E%2A%27%28%29:s%E2%82%ACcret%3A%2B%25%26";
+    let expected = "client+%25%26%2B-_.%21%7E%2A%27%28%29:s%E2%82%ACcret%3A%2B%25%26";
     assert_eq!(String::from_utf8(pair).unwrap(), expected);
     assert_eq!((request.field("client_secret"), request.field("client_id")), (None, None));
     assert_eq!(halves.provider.requests(Endpoint::Authorize)[0].parameter("client_id").as_deref(), Some(id));

@@ -15,6 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
+use proptest::prelude::*;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_http::follow_redirect::FollowRedirectLayer;
 
@@ -98,6 +99,66 @@ async fn a_layer_puts_tokens_only_on_requests_to_named_origins() {
         }
     }
     assert_eq!((api.seen().len(), source.reads()), (0, 0));
+}
+
+/// A service that keeps the URIs of requests with a token.
+fn recording(
+    seen: &Arc<Mutex<Vec<http::Uri>>>,
+) -> impl Service<Request<Full<Bytes>>, Response = Response<()>, Error = Infallible, Future = Ready<Result<Response<()>, Infallible>>>
++ Clone
++ use<> {
+    let seen = Arc::clone(seen);
+    service_fn(move |request: Request<Full<Bytes>>| {
+        assert!(request.headers().contains_key("authorization"));
+        seen.lock().unwrap().push(request.uri().clone());
+        ready(Ok(Response::new(())))
+    })
+}
+
+/// Whether a service may connect to what the URI itself names; one without a host is the service's own.
+fn is_allowed(uri: &http::Uri) -> bool {
+    match (uri.scheme_str(), uri.host()) {
+        (None, None) => true,
+        (Some("https"), Some(host)) => host.eq_ignore_ascii_case("api.acme.com") && matches!(uri.port_u16(), None | Some(443)),
+        _ => false,
+    }
+}
+
+/// K1 — inside: 0
+#[tokio::test]
+async fn a_uri_that_is_read_in_two_ways_gets_no_token() {
+    let source = CountedSource::default();
+    let seen = Arc::default();
+    let client = AuthorizedClient::new(source.clone()).unwrap().base_url("https://api.acme.com/v1/").unwrap();
+    for prefix in ["0https://", "+https://", "~://", "://", "-http://", ".://"] {
+        for host in ["127.0.0.1:9/x", "api.acme.com/x", "evil.example/"] {
+            let Ok(uri) = format!("{prefix}{host}").parse::<http::Uri>() else { continue };
+            let request = Request::builder().uri(uri.clone()).body(Full::default()).unwrap();
+            let error = client.layer(recording(&seen)).oneshot(request).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{uri}: {error}");
+        }
+    }
+    assert_eq!((seen.lock().unwrap().len(), source.reads()), (0, 0));
+}
+
+/// K1
+#[test]
+fn whatever_reaches_the_service_inside_with_a_token_has_an_allowed_origin() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = AuthorizedClient::new(CountedSource::default()).unwrap().base_url("https://api.acme.com/v1/").unwrap();
+    let seen: Arc<Mutex<Vec<http::Uri>>> = Arc::default();
+    let texts = "(https?|HTTPS|0https|[+~.0-9a-z-]{0,3})?(:|:/|://|//)?(api\\.acme\\.com|API.acme.com|evil\\.example|127\\.1|[a-z@:.%\\[\\]0-9]{0,8})(:443|:80|:)?[ -~]{0,6}";
+    proptest!(crate::at_random::cases(2_000), |(text in texts)| {
+        let Ok(uri) = text.parse::<http::Uri>() else { return Ok(()) };
+        let request = Request::builder().uri(uri).body(Full::default()).unwrap();
+        let _ = runtime.block_on(client.layer(recording(&seen)).oneshot(request));
+        for uri in seen.lock().unwrap().drain(..) {
+            prop_assert!(is_allowed(&uri), "{uri:?}");
+        }
+    });
+    let request = Request::get("https://API.acme.com:443/x").body(Full::default()).unwrap();
+    runtime.block_on(client.layer(recording(&seen)).oneshot(request)).unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1, "an allowed one is let through");
 }
 
 /// F1: around the layer redirects are requests like others; inside, the token may be gone.

@@ -21,7 +21,7 @@ async fn user_info_is_about_the_person_who_logged_in_or_refused() {
         ("no sub", Fault::new().remove("sub")),
         ("sub a number", Fault::new().set("sub", 7)),
         ("sub null", Fault::new().set("sub", json!(null))),
-        ("sub twice", Fault::new().duplicate("sub", "auth0|jane@example.com")),
+        ("sub twice", Fault::new().duplicate("sub", "auth0|john@example.com")),
         ("a claim twice", Fault::new().duplicate("email", "john@example.com")),
         ("an array", Fault::json(200, ["auth0|jane@example.com"])),
         ("an array of an object", Fault::json(200, [json!({ "sub": "auth0|jane@example.com" })])),

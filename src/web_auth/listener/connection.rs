@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Site {
     content_security_policy: String,
     /// What the page at the end shows; there is no such page before a callback was taken.
     end: Mutex<Option<Shown>>,
+    /// An answer came by GET where a form was asked for.
+    came_by_get: AtomicBool,
 }
 
 /// One connection being served. Dropping it closes it.
@@ -53,12 +56,16 @@ const LINGER_BYTES: usize = 256 * 1024;
 impl Site {
     pub(super) fn new(expected: Expected, page: CallbackPage) -> Self {
         let content_security_policy = page.content_security_policy();
-        Self { expected, page, content_security_policy, end: Mutex::new(None) }
+        Self { expected, page, content_security_policy, end: Mutex::new(None), came_by_get: AtomicBool::new(false) }
     }
 
     /// From now on, the page at the end is there, and shows this.
     pub(super) fn end_with(&self, shown: Shown) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+
+    pub(super) fn has_come_by_get(&self) -> bool {
+        self.came_by_get.load(Ordering::Relaxed)
     }
 
     fn end(&self) -> Option<Shown> {
@@ -95,7 +102,10 @@ pub(super) fn serve(site: Arc<Site>, mut stream: TcpStream) -> Connection {
                 }
                 None => site.refusal(&StatusCode::NOT_FOUND.into()),
             },
-            Err(refusal) => site.refusal(&refusal),
+            Err(refusal) => {
+                site.came_by_get.fetch_or(refusal.came_by_get, Ordering::Relaxed);
+                site.refusal(&refusal)
+            }
         };
         send(stream, &answer).await;
         Served::Answered

@@ -94,6 +94,11 @@ impl Listener {
         &self.redirect_uri
     }
 
+    /// Whether an answer came in a URL where a form was asked for.
+    pub(crate) fn has_come_by_get(&self) -> bool {
+        self.site.has_come_by_get()
+    }
+
     /// Waits for the request that `belongs` recognises by its raw query (or form). All others get their 4xx, and the
     /// wait goes on: nobody but the provider's answer can end a login.
     ///

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use http::{Method, StatusCode};
@@ -33,13 +34,15 @@ pub(crate) enum Request {
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) to_head: bool,
+    /// It brings the provider's answer in its query, where a form was asked for.
+    pub(crate) came_by_get: bool,
 }
 
 const FORM_MAX: usize = 64 * 1024;
 
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Self {
-        Self { status, to_head: false }
+        Self { status, to_head: false, came_by_get: false }
     }
 }
 
@@ -64,7 +67,11 @@ impl Request {
             }
         };
         let head = Head::parse(&bytes[..end])?;
-        let routed = route(&head, expected).map_err(|status| Refusal { status, to_head: head.method == Method::HEAD })?;
+        let routed = route(&head, expected).map_err(|status| Refusal {
+            status,
+            to_head: head.method == Method::HEAD,
+            came_by_get: is_answer_by_get(&head, expected),
+        })?;
         let text = match routed {
             Route::EndPage => return Ok(Some(Self::EndPage)),
             Route::Query => Zeroizing::new(head.query.to_owned()),
@@ -114,6 +121,14 @@ fn route(head: &Head<'_>, expected: &Expected) -> Result<Route, StatusCode> {
         Some(length) if length > FORM_MAX => Err(StatusCode::PAYLOAD_TOO_LARGE),
         Some(length) => Ok(Route::Form { length }),
     }
+}
+
+fn is_answer_by_get(head: &Head<'_>, expected: &Expected) -> bool {
+    let is_answer = |(name, _): (Cow<'_, str>, _)| matches!(&*name, "code" | "error" | "response");
+    expected.mode.is_posted()
+        && head.method == Method::GET
+        && head.path == expected.callback_path
+        && form_urlencoded::parse(head.query.as_bytes()).any(is_answer)
 }
 
 /// A page that a person navigated to, not an image, a frame or a script's request on somebody's page (W3C Fetch

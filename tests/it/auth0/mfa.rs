@@ -110,7 +110,7 @@ async fn a_person_answers_on_their_telephone() {
     provider.refuse_push(JANE);
     let refused = mfa.wait_for_approval(&challenge).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Cancelled);
-    assert!(refused.is_multifactor_code_invalid());
+    assert!(refused.is_access_denied() && !refused.is_multifactor_code_invalid(), "K13: {refused:?}");
 }
 
 /// H1 — token: 3

@@ -50,10 +50,22 @@ async fn an_assertion_is_for_the_issuer_short_lived_and_signed_anew_each_time() 
             let assertion = assertion(&provider.requests(Endpoint::Token)[number]);
             let header = decode_header(&assertion).unwrap();
             assert_eq!((format!("{:?}", header.alg), header.kid.as_deref()), (algorithm.to_owned(), Some("key 1")));
+            assert_eq!(header.typ.as_deref(), Some("client-authentication+jwt"), "K26");
             ids.insert(verified(&assertion, &public, provider.issuer())["jti"].to_string());
         }
         assert_eq!((ids.len(), provider.count(Endpoint::Token)), (2, 2));
     }
+}
+
+/// K26 — token: 1
+#[tokio::test]
+async fn assertions_say_jwt_for_a_provider_that_takes_no_other_type() {
+    let key = PrivateKey::generate("ES256").unwrap();
+    let provider = TestProvider::builder().client(TestClient::signing("service", key.public_jwk())).start().await;
+    token_of(&provider, ClientAuth::private_key_jwt(key).untyped_assertions()).token().await.unwrap();
+    let assertion = assertion(&provider.requests(Endpoint::Token)[0]);
+    assert_eq!(decode_header(&assertion).unwrap().typ.as_deref(), Some("JWT"));
+    assert_eq!(provider.requests(Endpoint::Token).len(), 1);
 }
 
 /// H9 — token: 2

@@ -65,6 +65,27 @@ async fn a_nonce_is_learnt_from_every_answer() {
     }
 }
 
+/// K7 — requests: 5 for 3 calls. Auth0 says so of a nonce that has expired.
+#[tokio::test]
+async fn an_expired_nonce_is_replaced_as_a_missing_one_is() {
+    let current = std::sync::Arc::new(AtomicUsize::new(0));
+    let now = std::sync::Arc::clone(&current);
+    let api = ScriptedApi::start(move |seen| {
+        let nonce = format!("n{}", now.load(Ordering::SeqCst));
+        match self::nonce(seen) {
+            Some(own) if own == nonce => answer(200, &[], ""),
+            _ => answer(401, &["WWW-Authenticate: DPoP error=\"invalid_dpop_nonce\"", &format!("DPoP-Nonce: {nonce}")], ""),
+        }
+    })
+    .await;
+    let client = client();
+    for (round, requests) in [(0, 2), (0, 3), (1, 5)] {
+        current.store(round, Ordering::SeqCst);
+        assert_eq!(client.get(api.url("/")).send().await.unwrap().status(), 200, "{round}");
+        assert_eq!(api.seen().len(), requests);
+    }
+}
+
 /// F19
 #[tokio::test]
 async fn an_api_that_asks_for_ever_is_asked_twice() {
