@@ -87,5 +87,5 @@ impl Jwk<'_> {
 
 fn bytes(text: &Option<Text<'_>>) -> Result<Vec<u8>, JwkRefused> {
     let text = text.as_ref().ok_or(JwkRefused::Missing)?;
-    base64url_decode(text.as_bytes()).ok_or(if text.ends_with('=') { JwkRefused::Padding } else { JwkRefused::Encoding })
+    base64url_decode(text.as_bytes()).ok_or_else(|| if text.ends_with('=') { JwkRefused::Padding } else { JwkRefused::Encoding })
 }

@@ -59,7 +59,7 @@ async fn an_answer_in_a_url_and_an_error_without_state_are_told_at_the_end() {
         let task = tokio::spawn(async move { auth.start().await });
         let url = timeout(SOON, urls.recv()).await.unwrap().unwrap();
         let redirect_uri = url.query_pairs().find(|pair| pair.0 == "redirect_uri").unwrap().1.into_owned();
-        let status = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{redirect_uri}?{query}")).send().await;
+        let status = reqwest::get(format!("{redirect_uri}?{query}")).await;
         assert_eq!(status.unwrap().status(), if posted { 405 } else { 400 });
         let error = timeout(SOON, task).await.unwrap().unwrap().unwrap_err();
         let text = error.to_string();
