@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::backoff::Backoff;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::worker;
 
 /// Something fetched from elsewhere, kept until it is too old, fetched once however many need it.
 pub(crate) struct Cached<T> {
@@ -151,12 +152,16 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             return Joined::Needless(value);
         }
         let (sender, receiver) = watch::channel(None);
-        let work = work();
-        tokio::spawn(async move {
+        let work = worker::in_current_span(work());
+        let run = async move {
+            // The caller's span is released before the caller gets the result.
             let result = work.await;
             sender.send_replace(Some(result));
-        });
-        *running = Some(receiver.clone());
+        };
+        match worker::spawn(run) {
+            Ok(_) => *running = Some(receiver.clone()),
+            Err(error) => return Joined::Failed(error),
+        }
         Joined::Run(receiver)
     }
 }
@@ -165,6 +170,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
 #[must_use]
 pub(crate) enum Joined<T> {
     Needless(T),
+    Failed(Error),
     Run(watch::Receiver<Option<Result<T>>>),
 }
 
@@ -172,6 +178,7 @@ impl<T: Clone + Send + Sync> Joined<T> {
     pub(crate) async fn result(self) -> Result<T> {
         let mut run = match self {
             Self::Needless(value) => return Ok(value),
+            Self::Failed(error) => return Err(error),
             Self::Run(run) => run,
         };
         // An error means that the sender is gone without a word: the work panicked, or its runtime ended.

@@ -36,7 +36,7 @@ impl Clock {
 }
 
 /// A point of wall-clock time: milliseconds since 1970, in what `OffsetDateTime` can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timestamp(i64);
 
 impl Timestamp {

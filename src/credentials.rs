@@ -52,6 +52,10 @@ impl WholeSeconds {
         NonZeroU32::new(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)).map(Self)
     }
 
+    pub(crate) fn get(self) -> u32 {
+        self.0.get()
+    }
+
     pub(crate) fn duration(self) -> Duration {
         Duration::from_secs(self.0.get().into())
     }
@@ -64,7 +68,6 @@ impl Parts {
     }
 
     /// When the provider wants the access token renewed.
-    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn refresh_at(&self) -> Option<Timestamp> {
         self.refresh_in.map(|after| self.received.plus(after.duration()))
     }

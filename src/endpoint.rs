@@ -149,7 +149,8 @@ pub(crate) fn asks_for_nonce(reply: &Reply) -> bool {
         return false;
     }
     let body = || json::object::<ErrorBody>(reply.body()).ok()?.error;
-    Challenge::asks_for_nonce(&reply.headers) || body().is_some_and(|error| error == "use_dpop_nonce")
+    Challenge::asks_for_nonce(&reply.headers)
+        || body().is_some_and(|error| error == "use_dpop_nonce" || error == "invalid_dpop_nonce")
 }
 
 /// What stands in an error of any of the five forms that Auth0 uses, and in RFC 6749, section 5.2.

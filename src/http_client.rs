@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    /// K27 — pins what reqwest's Debug output shows.
+    /// K27: pins what reqwest's Debug output shows.
     #[test]
     fn a_programs_own_user_agent_stands() {
         assert!(!may_have_user_agent(&reqwest::Client::builder()));

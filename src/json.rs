@@ -212,7 +212,7 @@ mod tests {
         exp: Option<f64>,
     }
 
-    /// K24 — a member again with its value counts once, and with another one it is refused.
+    /// K24: a member again with its value counts once, and with another one it is refused.
     #[test]
     fn a_member_that_stands_twice_with_one_value_is_one() {
         for text in [r#"{"iss":"a","iss":"a"}"#, r#"{"iss":"a","x":[1],"exp":null,"x":[1], "iss": "a"}"#] {

@@ -87,6 +87,7 @@ mod jose;
 mod json;
 #[cfg(feature = "auth0")]
 mod json_form;
+mod lifetime;
 mod manager;
 mod mfa_required;
 mod origin;
@@ -115,15 +116,16 @@ pub use client_auth::method::ClientAuth;
 pub use client_credentials::ClientCredentials;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result, ServerError};
-pub use manager::keeper::CredentialsManager;
+pub use manager::credentials_manager::CredentialsManager;
 #[cfg(feature = "loopback")]
 #[cfg_attr(docsrs, doc(cfg(feature = "loopback")))]
-pub use manager::stay_logged_in::stay_logged_in;
+pub use manager::credentials_manager::stay_logged_in;
+pub use manager::status::Status;
 pub use mfa_required::MfaRequired;
 pub use provider::{Claims, IdToken};
 pub use secret::Secret;
 pub use step_up::StepUp;
-pub use token_source::TokenSource;
+pub use token_source::{DynTokenSource, TokenSource};
 pub use web_auth::builder::WebAuth;
 pub use web_auth::pending::PendingLogin;
 

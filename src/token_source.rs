@@ -1,4 +1,7 @@
+use std::fmt;
 use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::access_token::AccessToken;
 use crate::error::Result;
@@ -40,28 +43,54 @@ impl TokenSource for AccessToken {
     }
 }
 
-/// The trait as an object: `cached` is forwarded, only `token` is boxed.
-pub(crate) mod dynamic {
-    use std::pin::Pin;
+/// A token source of any type, for a program that chooses its source while it runs. Clones are the same source.
+///
+/// ```
+/// use hallpass::{AccessToken, DynTokenSource, TokenSource as _};
+/// let source = DynTokenSource::new(AccessToken::bearer("a token")?);
+/// assert!(source.cached().is_some());
+/// # Ok::<(), hallpass::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DynTokenSource(Arc<dyn Erased>);
 
-    use super::{AccessToken, Future, Result, TokenSource};
+impl DynTokenSource {
+    /// Erases the type of `source`.
+    pub fn new(source: impl TokenSource) -> Self {
+        Self(Arc::new(source))
+    }
+}
 
-    pub(crate) trait DynTokenSource: Send + Sync {
-        fn cached(&self) -> Option<AccessToken>;
-        fn token<'a>(&'a self, rejected: Option<&'a AccessToken>)
-        -> Pin<Box<dyn Future<Output = Result<AccessToken>> + Send + 'a>>;
+impl TokenSource for DynTokenSource {
+    fn cached(&self) -> Option<AccessToken> {
+        self.0.cached()
     }
 
-    impl<T: TokenSource> DynTokenSource for T {
-        fn cached(&self) -> Option<AccessToken> {
-            TokenSource::cached(self)
-        }
+    async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
+        self.0.token(rejected).await
+    }
+}
 
-        fn token<'a>(
-            &'a self,
-            rejected: Option<&'a AccessToken>,
-        ) -> Pin<Box<dyn Future<Output = Result<AccessToken>> + Send + 'a>> {
-            Box::pin(TokenSource::token(self, rejected))
-        }
+impl fmt::Debug for DynTokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynTokenSource").finish_non_exhaustive()
+    }
+}
+
+type Promised<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// `cached` is forwarded, only `token` is boxed.
+trait Erased: Send + Sync {
+    fn cached(&self) -> Option<AccessToken>;
+    fn token<'a>(&'a self, rejected: Option<&'a AccessToken>) -> Promised<'a, AccessToken>;
+}
+
+impl<S: TokenSource> Erased for S {
+    fn cached(&self) -> Option<AccessToken> {
+        TokenSource::cached(self)
+    }
+
+    fn token<'a>(&'a self, rejected: Option<&'a AccessToken>) -> Promised<'a, AccessToken> {
+        Box::pin(TokenSource::token(self, rejected))
     }
 }

@@ -38,10 +38,10 @@ static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
 /// `Configuration` when the operating system gives no thread.
 pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<JoinHandle<T>> {
     let (runtime, counted) = enter()?;
-    Ok(runtime.spawn(async move {
+    Ok(runtime.spawn(with_current_subscriber(async move {
         let _counted = counted;
         work.await
-    }))
+    })))
 }
 
 /// Runs `work` on the worker and waits for it. Dropping the future stops the work.
@@ -55,7 +55,7 @@ pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = Result<T>>
     if IS_WORKER.get() {
         return work.await;
     }
-    let mut task = AbortOnDrop(spawn(work)?);
+    let mut task = AbortOnDrop(spawn(in_current_span(work))?);
     match (&mut task.0).await {
         Ok(outcome) => outcome,
         Err(error) => match error.try_into_panic() {
@@ -88,6 +88,36 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     .await
 }
 
+/// For work that has to run on the caller's runtime: without one, tokio panics.
+pub(crate) fn require_runtime() -> Result<()> {
+    Handle::try_current().map(drop).map_err(|error| {
+        let message = "there is no tokio runtime here; call this in one, such as that of #[tokio::main], or use hallpass::blocking";
+        Error::configuration(message).with_source(error)
+    })
+}
+
+/// Runs `work` in the caller's span. A span stays open while `work` exists, so this is not for a task without an end.
+#[cfg(feature = "tracing")]
+pub(crate) fn in_current_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    tracing::Instrument::in_current_span(work)
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn in_current_span<F: Future>(work: F) -> F {
+    work
+}
+
+/// The caller may have set its subscriber for its own thread only.
+#[cfg(feature = "tracing")]
+fn with_current_subscriber<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    tracing::instrument::WithSubscriber::with_current_subscriber(work)
+}
+
+#[cfg(not(feature = "tracing"))]
+fn with_current_subscriber<F: Future>(work: F) -> F {
+    work
+}
+
 fn enter() -> Result<(Handle, Counted)> {
     let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
     if worker.is_none() {
@@ -106,7 +136,7 @@ impl Worker {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (handle, load) = (runtime.handle().clone(), Arc::<Load>::default());
         let served = Arc::clone(&load);
-        thread::Builder::new().name("hallpass".to_owned()).spawn(move || serve(runtime, &served)).map_err(failed)?;
+        thread::Builder::new().name("hallpass-worker".to_owned()).spawn(move || serve(runtime, &served)).map_err(failed)?;
         Ok(Self { runtime: handle, load })
     }
 }

@@ -18,12 +18,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::origin::same_origin;
 use crate::spans::Span;
 use crate::step_up::StepUp;
-use crate::token_source::dynamic::DynTokenSource;
+use crate::token_source::{DynTokenSource, TokenSource as _};
 
 /// Puts a token on each request, and makes the most of one refusal: the same for whatever carries the requests.
 #[derive(Clone)]
 pub(super) struct Authorizer {
-    pub(super) source: Arc<dyn DynTokenSource>,
+    pub(super) source: DynTokenSource,
     pub(super) origins: Origins,
     pub(super) presentation: Presentation,
     pub(super) renewals: Arc<Renewals>,

@@ -6,6 +6,7 @@ use super::authorize::{Authorizer, Carrier};
 use super::clients::Clients;
 use super::debug_text::has_default_header;
 use crate::error::{Error, Result};
+use crate::worker;
 
 /// Sends requests with a token through reqwest.
 #[derive(Clone)]
@@ -52,6 +53,7 @@ impl Carrier for &Caller {
     }
 
     async fn carry(&mut self, request: Request) -> Result<Response> {
+        worker::require_runtime()?;
         let client = self.clients.for_url(request.url(), &self.authorizer.origins)?;
         client.execute(request).await.map_err(|error| Error::network("the call to the API", error))
     }

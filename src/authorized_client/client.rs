@@ -13,7 +13,7 @@ use crate::authorized_client::presentation::Presentation;
 use crate::authorized_client::renewal::Renewals;
 use crate::authorized_client::request::RequestBuilder;
 use crate::error::Result;
-use crate::token_source::TokenSource;
+use crate::token_source::{DynTokenSource, TokenSource};
 
 /// A [`reqwest::Client`] that puts an access token on every request.
 ///
@@ -124,7 +124,7 @@ impl AuthorizedClient {
 
     fn with_clients(clients: Clients, source: impl TokenSource) -> Self {
         let authorizer = Authorizer {
-            source: Arc::new(source),
+            source: DynTokenSource::new(source),
             origins: Origins::default(),
             presentation: Presentation::default(),
             renewals: Arc::new(Renewals::default()),

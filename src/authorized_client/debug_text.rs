@@ -77,7 +77,7 @@ mod tests {
         assert!(shown.contains("proxies: [Matcher],") || shown.contains("proxies: [Matcher {"), "{shown}");
     }
 
-    /// K5 — a header that reads like a setting says nothing.
+    /// K5: a header that reads like a setting says nothing.
     #[test]
     fn a_programs_own_text_is_not_taken_for_a_setting() {
         for decoy in ["proxies: [Matcher],", "Client { accepts: Accepts, redirect_policy: \"Policy(None)\", "] {
@@ -88,7 +88,7 @@ mod tests {
         }
     }
 
-    /// K2 — pins what reqwest's Debug output shows: an unknown policy counts as one that follows.
+    /// K2: pins what reqwest's Debug output shows: an unknown policy counts as one that follows.
     #[test]
     fn a_redirect_policy_is_seen_in_the_debug_output() {
         assert!(follows_no_redirects(&still().build().unwrap()));

@@ -1,8 +1,8 @@
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::access_token::AccessToken;
 use crate::clock::{Clock, Timestamp};
+use crate::lifetime::is_recent;
 
 /// What this client got when an API refused a token, so that an API which refuses everything costs one renewal in 30 seconds.
 #[derive(Debug, Default)]
@@ -45,14 +45,10 @@ impl Renewals {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewal);
     }
 
-    /// A renewal in the future says that the clock was set back: it counts as long ago.
     fn is_recent(&self, renewal: &Renewal) -> bool {
-        let now = self.clock.now();
-        renewal.at <= now && now.since(renewal.at) < PAUSE
+        is_recent(renewal.at, self.clock.now())
     }
 }
-
-const PAUSE: Duration = Duration::from_secs(30);
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {

@@ -4,7 +4,7 @@ use super::runtime::wait;
 use crate::access_token::AccessToken;
 use crate::credentials::Credentials;
 use crate::error::Result;
-use crate::manager::keeper::CredentialsManager as AsyncCredentialsManager;
+use crate::manager::credentials_manager::CredentialsManager as AsyncCredentialsManager;
 use crate::provider::Claims;
 use crate::store::CredentialsStore;
 use crate::token_source::TokenSource;

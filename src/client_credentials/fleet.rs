@@ -1,16 +1,14 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client_credentials::service_token::ServiceToken;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::dynamic::DynCredentialsStore;
-use crate::store::{CredentialsStore, Guarded, Lock, RecordKey, next_generation};
+use crate::store::{CredentialsStore, DynStore, Lock, RecordKey, next_generation};
 
 /// Everybody who has the store: whoever needs a token looks there first, and one of all asks the provider.
 #[derive(Clone)]
 pub(super) struct Fleet {
-    store: Arc<dyn DynCredentialsStore>,
+    store: DynStore,
 }
 
 /// What the store says to who needs a token.
@@ -18,12 +16,12 @@ enum Turn {
     /// Somebody else has put one there.
     Served(ServiceToken),
     /// Whoever holds the lock asks the provider, and puts what it gives in the place of the record of that generation.
-    Ours { _lock: Lock, generation: Option<u64> },
+    Ours { lock: Lock, generation: Option<u64> },
 }
 
 impl Fleet {
     pub(super) fn new(store: impl CredentialsStore) -> Self {
-        Self { store: Arc::new(Guarded(store)) }
+        Self { store: DynStore::new(store) }
     }
 
     /// The fleet's token if it `will_do`, else what `fetch` brings, for all. A store that fails stops nobody: a service's token
@@ -41,14 +39,17 @@ impl Fleet {
     {
         match self.turn(key, clock, will_do).await {
             Ok(Turn::Served(token)) => Ok(token),
-            Ok(Turn::Ours { _lock, generation }) => {
-                let token = fetch().await?;
-                let record = token.to_record(key, next_generation(clock.now(), generation));
-                // When somebody else was there first, theirs is as good for the others as this one.
-                if let Err(error) = self.store.save(key, generation, &record).await {
-                    failed(&error);
+            Ok(Turn::Ours { lock, generation }) => {
+                let fetched = fetch().await;
+                if let Ok(token) = &fetched {
+                    let record = token.to_record(key, next_generation(clock.now(), generation));
+                    // A token that another process saved first is as good for the others as this one.
+                    if let Err(error) = self.store.save(key, generation, &record).await {
+                        failed(&error);
+                    }
                 }
-                Ok(token)
+                lock.release().await;
+                fetched
             }
             // It would never work.
             Err(error) if error.kind() == ErrorKind::Configuration => Err(error),
@@ -68,14 +69,14 @@ impl Fleet {
         }
         let lock = self.store.lock(key, LOCK_WAIT).await?;
         // Somebody else may have fetched one while this waited.
-        let Some(record) = self.store.load_locked(key, &lock).await? else {
-            return Ok(Turn::Ours { _lock: lock, generation: None });
+        let Some(record) = self.store.load(key).await? else {
+            return Ok(Turn::Ours { lock, generation: None });
         };
         let token = ServiceToken::from_record(&record, key, clock)?;
         if will_do(&token) {
             return Ok(Turn::Served(token));
         }
-        Ok(Turn::Ours { _lock: lock, generation: Some(record.generation()) })
+        Ok(Turn::Ours { lock, generation: Some(record.generation()) })
     }
 }
 

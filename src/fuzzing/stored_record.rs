@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use super::errors;
 use super::made_up::{APPLICATION, CANARY, CLIENT_ID, ISSUER};
-use crate::manager::Content;
+use crate::manager::Snapshot;
 use crate::store::{Record, RecordKey, SealingKey, SealingKeys};
 
 static KEY: LazyLock<RecordKey> = LazyLock::new(|| RecordKey::new(ISSUER, CLIENT_ID, ""));
@@ -28,13 +28,13 @@ pub fn stored_record(bytes: &[u8]) {
 
 fn check_content(record: &Record) {
     assert!(!format!("{record:?}").contains(CANARY), "Debug shows nothing");
-    let content = match Content::from_record(record, &KEY, &APPLICATION) {
+    let content = match Snapshot::from_record(record, &KEY, &APPLICATION) {
         Ok(content) => content,
         Err(error) => return errors::check(&error, &[CANARY]),
     };
     let written = content.to_record(&KEY);
     assert_eq!(written.generation(), record.generation());
-    let again = Content::from_record(&written, &KEY, &APPLICATION).expect("what was written by this release is read by it");
+    let again = Snapshot::from_record(&written, &KEY, &APPLICATION).expect("what was written by this release is read by it");
     assert_eq!(again.to_record(&KEY).as_bytes(), written.as_bytes());
     assert_eq!(again.refresh_token(), content.refresh_token());
     let credentials = &content.login.credentials;

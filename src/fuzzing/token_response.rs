@@ -32,11 +32,31 @@ pub fn token_response(body: &[u8]) {
     assert_eq!(text("access_token"), Some(token));
     assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(response.access_token.expiry().is_none_or(|end| end >= now()), "no token ends before it came");
-    assert_eq!(response.access_token.expiry().is_none(), answer.get("expires_in").is_none_or(Value::is_null));
+    assert_eq!(response.access_token.expiry().is_some(), answer.get("expires_in").is_some_and(is_a_life), "any other is unknown");
     assert_eq!(text("refresh_token"), response.refresh_token.as_ref().map(|token| token.expose()));
     assert_eq!(text("id_token"), response.id_token().map(|token| token.expose()));
-    assert_eq!(answer.get("scope").and_then(Value::as_str), response.scope.as_deref());
+    assert_eq!(answer.get("scope").and_then(scope), response.scope.as_deref().map(str::to_owned));
     if !response.scope.as_deref().unwrap_or_default().contains(CANARY) {
         assert!(!format!("{response:?}").contains(CANARY), "Debug shows no token");
+    }
+}
+
+/// A second or more, as a number or as text of one.
+fn is_a_life(value: &Value) -> bool {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => text.parse().ok(),
+        _ => None,
+    };
+    seconds.is_some_and(|seconds| seconds >= 1.0)
+}
+
+/// Text, separated by spaces or by commas, or a list of texts.
+fn scope(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.contains(' ') => Some(text.replace(',', " ")),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|list| list.join(" ")),
+        _ => None,
     }
 }

@@ -1,21 +1,16 @@
-//! Staying logged in: credentials that are kept, and renewed once however many ask.
+//! Keeps logins: stores credentials, and renews them once for all tasks, processes and machines.
 
-mod announcement;
-mod content;
-pub(crate) mod keeper;
-mod kept;
-#[cfg(feature = "tracing")]
-mod offline_access;
-mod program;
+pub(crate) mod credentials_manager;
+pub(crate) mod protocol;
+mod record_content;
 mod renewal;
 mod session;
-mod sessions;
 mod settings;
-mod spent;
-#[cfg(feature = "loopback")]
-pub(crate) mod stay_logged_in;
-mod stored;
-mod term;
+mod snapshot;
+pub(crate) mod status;
+mod stored_session;
+#[cfg(test)]
+mod tests;
 
 #[cfg(any(fuzzing, test))]
-pub(crate) use content::Content;
+pub(crate) use snapshot::Snapshot;

@@ -1,251 +1,333 @@
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use crate::credentials::Credentials;
-use crate::error::{Error, ErrorKind, Result};
-use crate::manager::announcement::{HOLDS_FOR, Permission};
-use crate::manager::content::{Content, Wanted};
-use crate::manager::kept::Kept;
-use crate::manager::session::{Purpose, Unsaved};
-use crate::manager::spent::AnswerLost;
-use crate::secret::Secret;
+use crate::error::{Error, ErrorKind, GrantFate, Result};
+use crate::manager::protocol::{Answer, Change, End, Event, Protocol, Reason, RefreshState, SENDS_WITHIN, Step};
+use crate::manager::session::Purpose;
+use crate::manager::snapshot::{Snapshot, Wanted};
+use crate::manager::stored_session::{StoredSession, contended};
+use crate::provider::Metadata;
 use crate::spans::Span;
-use crate::store::{Lock, Outcome};
+use crate::store::{CredentialsStore as _, Lock, next_generation};
 use crate::token::{Target, no_refresh_token};
 
-/// One renewal, on a task of its own: whoever asked may be gone before it ends.
+/// One renewal. It runs on the worker, so it ends whatever happens to its callers.
 pub(crate) struct Renewal {
-    pub(crate) kept: Kept,
-    pub(crate) wanted: Wanted,
-    pub(crate) purpose: Purpose,
+    stored: StoredSession,
+    wanted: Wanted,
+    purpose: Purpose,
+    /// The record that was last read.
+    loaded: Option<Snapshot>,
+    /// Its credentials that serve, decided when it was read: the clock may jump.
+    serving: Option<Credentials>,
+    /// The record that was last saved, or was to be.
+    saved: Option<Snapshot>,
+    metadata: Option<Arc<Metadata>>,
+    lock: Option<Lock>,
+    announced: Option<Instant>,
+    /// The tokens of the answer, with their ID token if the keys at hand could verify it.
+    answer: Option<Credentials>,
+    /// The same tokens with their ID token, once other keys were fetched.
+    verifying: Option<Verifying>,
+    /// The error of the answer, or of the store.
+    failure: Option<Error>,
 }
 
+type Verifying = Pin<Box<dyn Future<Output = Credentials> + Send + Sync>>;
+
 impl Renewal {
-    pub(crate) async fn run(self) -> Result<Credentials> {
-        let error = match self.attempt().await {
-            Ok(credentials) => return Ok(credentials),
-            Err(error) => error,
-        };
-        let known = self.kept.session.known();
-        // While the provider or the store is in trouble, a token that has not ended yet serves, unless it was refused. Only
-        // that new credentials could not be stored has to be said.
-        let is_trouble = error.is_transient() || error.kind() == ErrorKind::Store;
-        if is_trouble && error.credentials().is_none() {
-            if let Some(valid) = known.as_ref().and_then(|known| self.still_valid(&known.content)) {
-                return Ok(valid);
-            }
-            if let Some(unsaved) = known.filter(|known| known.unsaved.is_some()) {
-                return Err(error.rescuing(&unsaved.content.login.credentials));
-            }
-        } else if let Some(known) = known
-            && error.is_login_required()
-            && (self.wanted == Wanted::default() || ends_the_login(&error, &known.content))
-            && self.kept.session.lose(known.content.generation)
-        {
-            self.kept.settings().tell_lost(&error);
-        }
-        Err(error)
+    pub(crate) fn new(stored: StoredSession, wanted: Wanted, purpose: Purpose) -> Self {
+        let (loaded, serving, saved, metadata, lock, announced) = (None, None, None, None, None, None);
+        let (answer, verifying, failure) = (None, None, None);
+        Self { stored, wanted, purpose, loaded, serving, saved, metadata, lock, announced, answer, verifying, failure }
     }
 
-    async fn attempt(&self) -> Result<Credentials> {
-        if let Some(fitting) = self.fitting(&self.kept.load().await?.content) {
-            return Ok(fitting);
+    pub(crate) async fn run(mut self) -> Result<Credentials> {
+        let end = self.follow_the_protocol().await;
+        // Before the result is handed out: the program may end right after it has it.
+        if let Some(lock) = self.lock.take() {
+            lock.release().await;
         }
-        for _ in 0..ATTEMPTS {
-            let lock = self.kept.store().lock(&self.kept.session.key, LOCK_WAIT).await?;
-            // Somebody else may have renewed while this waited.
-            let known = self.kept.load_locked(&lock).await?;
-            if let Some(fitting) = self.fitting(&known.content) {
-                return Ok(fitting);
-            }
-            let span = Span::renewal(self.kept.application().client_id());
-            if let Some(credentials) = span.watch(self.redeem(&known.content, &lock)).await? {
-                return Ok(credentials);
-            }
-        }
-        Err(Error::new(ErrorKind::Store, "the lock of the stored credentials ended again and again before its use; try again")
-            .transient())
+        let outcome = match end {
+            Ok(end) => self.finish(end).await,
+            Err(error) => Err(error),
+        };
+        outcome.or_else(|error| self.serve_meanwhile(error))
     }
 
-    /// `None`: the lock had ended, and nothing was sent.
-    async fn redeem(&self, content: &Content, lock: &Lock) -> Result<Option<Credentials>> {
-        self.refuse_to_renew_in_vain(content)?;
-        let (application, session) = (self.kept.application(), &self.kept.session);
-        let refresh_token = content.refresh_token().ok_or_else(no_refresh_token)?;
-        // So that the request follows at once when it has been announced.
-        let metadata = application.provider().metadata().await?;
-        let sent = self.kept.now();
-        if let Some(lost) = content.answer_lost {
-            session.spent.heard(refresh_token, lost);
-        }
-        if !session.spent.may_be_sent(refresh_token, self.kept.settings().reuse_interval, sent) {
-            let message = "the refresh token is spent, or may be, and is not sent again; a person has to log in";
-            return Err(Error::new(ErrorKind::LoginRequired, message));
-        }
-        match self.announce(content, refresh_token, lock).await {
-            Ok(Permission::Send) => {}
-            withheld => {
-                session.spent.was_not_taken();
-                return withheld.map(Permission::credentials);
-            }
-        }
-        if content.login.credentials.id_token().is_some() {
-            // Meanwhile, so that the new ID token is stored with the rest.
-            application.provider().prepare_keys(&metadata);
-        }
-        let target = Target { audience: self.wanted.audience.as_deref(), scope: self.wanted.scope.as_deref() };
-        let redeemed = application.redeem_refresh_token(refresh_token, Some(&content.login.credentials), target).await;
-        let renewed = match redeemed {
-            Ok(renewed) => renewed,
-            Err(error) => {
-                let may_be_spent = matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::InvalidResponse);
-                let others_hear = self.kept.store().settle(lock, if may_be_spent { Outcome::Unknown } else { Outcome::NotTaken });
-                return match error.kind() {
-                    ErrorKind::LoginRequired => self.adopt_or_give_up(content, refresh_token, error).await.map(Some),
-                    // The provider may have spent the refresh token: to send it again could cost the whole family.
-                    ErrorKind::Ambiguous | ErrorKind::InvalidResponse => {
-                        let lost = session.spent.answer_lost(refresh_token, sent);
-                        if !others_hear {
-                            self.leave_word(content, lost).await;
-                        }
-                        Err(error)
-                    }
-                    _ => {
-                        session.spent.was_not_taken();
-                        Err(error)
-                    }
-                };
-            }
-        };
-        let unverified = renewed.credentials.clone();
-        let mut verifying = pin!(application.verify_renewed(renewed));
-        // What the keys at hand say of the ID token is stored with the rest. For any others, nothing waits.
-        let at_once = match poll_fn(|context| Poll::Ready(verifying.as_mut().poll(context))).await {
-            Poll::Ready(verified) => Some(verified),
-            Poll::Pending => None,
-        };
-        // Saved before use, and before anything else can fail: the old refresh token is spent.
-        let newer = content.renewed(&self.wanted, at_once.clone().unwrap_or(unverified), self.kept.now());
-        if !self.save(content, &newer).await? {
-            return self.adopt(content).await.map(Some);
-        }
-        let verified = match at_once {
-            Some(verified) => verified,
-            None => {
-                let saved = self.kept.now();
-                let verified = verifying.await;
-                if self.kept.now().since(saved) < HOLDS_FOR {
-                    self.keep_id_token(&newer, &verified).await;
+    /// Does each step of the protocol, and tells it what came of the step.
+    async fn follow_the_protocol(&mut self) -> Result<End> {
+        let (mut protocol, mut step) = Protocol::new(self.stored.settings().may_resend);
+        loop {
+            let event = match step {
+                Step::Load => self.load().await,
+                Step::Lock => self.lock().await?,
+                Step::Save { expected, change } => self.save(expected, change).await,
+                Step::Send { until } => Event::Answered(self.send(until.since(self.stored.now())).await),
+                Step::Wait(pause) => {
+                    sleep(pause).await;
+                    Event::Waited
                 }
-                verified
-            }
-        };
-        let (session, credentials) = match newer.granted(&self.wanted) {
-            Some(other) if self.wanted != Wanted::default() => (&newer.login.credentials, other.credentials.clone()),
-            _ => (&verified, verified.clone()),
-        };
-        self.kept.settings().tell_renewed(session)?;
-        self.long_enough(&newer, credentials).map(Some)
+                Step::End(end) => return Ok(end),
+            };
+            step = protocol.next(self.stored.now(), event);
+        }
     }
 
-    /// `false`: the record was replaced or removed meanwhile, and that stands.
-    async fn save(&self, old: &Content, newer: &Content) -> Result<bool> {
-        let (store, session) = (self.kept.store(), &self.kept.session);
-        let since = session.moment();
-        match store.save(&session.key, Some(old.generation), &newer.to_record(&session.key)).await {
-            Ok(true) => {
-                session.wrote(newer.clone(), since);
-                Ok(true)
+    async fn load(&mut self) -> Event {
+        match self.stored.load().await {
+            Ok(known) => {
+                self.loaded = known.map(|known| known.snapshot.clone());
+                let Some(loaded) = &self.loaded else { return Event::Loaded(None) };
+                let (serving, view) = self.stored.view(loaded, &self.wanted, &self.purpose);
+                self.serving = serving;
+                Event::Loaded(Some(view))
             }
-            Ok(false) => Ok(false),
             Err(error) => {
-                session.could_not_write(newer.clone(), Unsaved::Renewal { of: old.generation }, since);
-                Err(error.rescuing(&newer.login.credentials))
+                self.failure = Some(error);
+                Event::StoreFailed
             }
         }
     }
 
-    /// A verified ID token takes the place of the one before, by a generation of its own: whoever has read the one between
-    /// has the same tokens. If that cannot be written, the older ID token stays: it is true too.
-    async fn keep_id_token(&self, stored: &Content, verified: &Credentials) {
+    async fn lock(&mut self) -> Result<Event> {
+        self.refuse_to_renew_in_vain()?;
+        let now = self.stored.now();
+        if let Some(error) = self.stored.session.backoff.check(now).filter(|_| !matches!(self.purpose, Purpose::New)) {
+            return Err(error);
+        }
+        // Before the announcement, so that the request follows at once.
+        let metadata = self.stored.application().provider().metadata().await;
+        self.metadata = Some(metadata.inspect_err(|error| self.stored.session.backoff.failed(error, now))?);
+        self.lock = Some(self.stored.store().lock(&self.stored.session.key, LOCK_WAIT).await?);
+        Ok(Event::Locked)
+    }
+
+    async fn save(&mut self, expected: u64, change: Change) -> Event {
+        let loaded = self.loaded.as_ref().expect("a record was loaded before it is changed");
+        let now = self.stored.now();
+        let generation = next_generation(now, Some(expected));
+        let newer = match change {
+            Change::State(state) => loaded.with_state(generation, state),
+            Change::Tokens(origin) => {
+                let answer = self.answer.as_ref().expect("tokens came before they are saved");
+                let own = if self.failure.is_some() { Wanted::default() } else { self.stored.own(loaded, &self.wanted) };
+                loaded.renewed(generation, &own, answer, origin)
+            }
+        };
+        let since = self.stored.session.version();
+        if let Change::State(RefreshState { in_flight: Some(in_flight), .. }) = change
+            && in_flight.deadline > now
+        {
+            self.announced = Some(Instant::now());
+        }
+        let saved = self.stored.write(expected, &newer).await;
+        self.saved = Some(newer.clone());
+        match saved {
+            Ok(true) => {
+                self.stored.wrote(newer, since);
+                Event::Saved(generation)
+            }
+            Ok(false) => Event::Conflict,
+            Err(error) => {
+                if let Change::Tokens(origin) = change {
+                    self.failure = Some(error.rescuing(&newer.login.credentials));
+                    self.stored.could_not_write(newer, origin, since);
+                } else {
+                    self.failure.get_or_insert(error);
+                }
+                Event::StoreFailed
+            }
+        }
+    }
+
+    /// Sends the refresh token. The answer counts for `limit`.
+    async fn send(&mut self, limit: Duration) -> Answer {
+        let loaded = self.loaded.as_ref().expect("a record was loaded before its token is sent");
+        let metadata = self.metadata.as_ref().expect("the metadata was fetched before the lock was taken");
+        let refresh_token = loaded.refresh_token().expect("the protocol sends what is there");
+        // This process may have been stopped since it announced the request.
+        if self.announced.is_none_or(|announced| announced.elapsed() >= SENDS_WITHIN) {
+            self.failure = Some(contended());
+            return Answer::NotTaken;
+        }
+        let application = self.stored.application();
+        if loaded.login.credentials.id_token().is_some() {
+            // Meanwhile, so that the new ID token is stored with the rest.
+            application.provider().prepare_keys(metadata);
+        }
+        let own = self.stored.own(loaded, &self.wanted);
+        let target = Target { audience: own.audience.as_deref(), scope: own.scope.as_deref() };
+        let deadline = Instant::now() + limit;
+        let redeem = application.redeem_refresh_token(deadline, refresh_token, Some(&loaded.login.credentials), target);
+        let renewed = match Span::renewal(application.client_id()).watch(redeem).await {
+            Ok(renewed) => renewed,
+            // Its tokens are refused, but the refresh token is spent: the successor is kept.
+            Err(error) if error.refresh_token().is_some() => {
+                let mut parts = loaded.login.credentials.parts().clone();
+                parts.refresh_token = error.refresh_token().cloned();
+                self.answer = Some(Credentials::new(parts));
+                self.failure = Some(error);
+                return Answer::Tokens;
+            }
+            Err(error) => {
+                let answer = answer_of(&error, own == Wanted::default());
+                // A refusal for another API says nothing about the next request for the login's own.
+                let is_of_all = own == Wanted::default() || error.is_transient();
+                if is_of_all && matches!(answer, Answer::NotTaken | Answer::NoVerdict | Answer::Lost) {
+                    self.stored.session.backoff.failed(&error, self.stored.now());
+                }
+                self.failure = Some(error);
+                return answer;
+            }
+        };
+        self.stored.session.backoff.succeeded();
+        self.failure = None;
+        self.answer = Some(renewed.credentials.clone());
+        let application = application.clone();
+        let mut verifying: Verifying = Box::pin(async move { application.verify_renewed(renewed).await });
+        // The ID token is stored with the rest if the keys at hand verify it. The tokens wait for no other keys.
+        match poll_fn(|context| Poll::Ready(verifying.as_mut().poll(context))).await {
+            Poll::Ready(verified) => self.answer = Some(verified),
+            Poll::Pending => self.verifying = Some(verifying),
+        }
+        Answer::Tokens
+    }
+
+    async fn finish(&mut self, end: End) -> Result<Credentials> {
+        match end {
+            End::Renewed { is_stored: true } => self.hand_out().await,
+            End::Served => self.serving.take().ok_or_else(contended),
+            End::Adopted => self.adopted().ok_or_else(|| {
+                Error::new(ErrorKind::Store, "the stored credentials were replaced during the renewal; try again").transient()
+            }),
+            End::Absent => {
+                Err(Error::new(ErrorKind::LoginRequired, "nobody has logged in yet; start a login and save its credentials"))
+            }
+            End::Removed => Err(Error::new(ErrorKind::LoginRequired, "the session was ended during the renewal; log in again")),
+            End::LoginRequired(reason) => Err(self.login_required(reason)),
+            End::Renewed { is_stored: false } | End::Failed | End::StoreFailed | End::Contended => {
+                Err(self.failure.take().unwrap_or_else(contended))
+            }
+        }
+    }
+
+    /// Hands out tokens that are stored.
+    async fn hand_out(&mut self) -> Result<Credentials> {
+        if let Some(refusal) = self.failure.take() {
+            return Err(refusal);
+        }
+        let mut credentials = self.answer.clone().expect("a renewal brings tokens");
+        let stored = self.saved.take().expect("tokens are saved before they are handed out");
+        if let Some(verifying) = self.verifying.take() {
+            credentials = verifying.await;
+            self.keep_id_token(&stored, &credentials).await;
+        }
+        let own = self.stored.own(&stored, &self.wanted);
+        let for_another_api = stored.granted(&own).filter(|_| own != Wanted::default()).map(|granted| granted.credentials.clone());
+        let (login, credentials) = match for_another_api {
+            Some(other) => (stored.login.credentials.clone(), other),
+            None => (credentials.clone(), credentials),
+        };
+        self.stored.settings().call_on_renewed(&login)?;
+        self.long_enough(&stored, credentials)
+    }
+
+    /// Saves an ID token that was verified after the tokens were stored. If another record was saved meanwhile, the older ID
+    /// token stays.
+    async fn keep_id_token(&mut self, stored: &Snapshot, verified: &Credentials) {
         let Some(id_token) = verified.id_token() else { return };
         if stored.login.credentials.id_token().is_some_and(|old| old.raw() == id_token.raw()) {
             return;
         }
-        let (store, session) = (self.kept.store(), &self.kept.session);
-        let newer = stored.with_id_token(id_token, self.kept.now());
-        let since = session.moment();
-        if let Ok(true) = store.save(&session.key, Some(stored.generation), &newer.to_record(&session.key)).await {
-            session.wrote(newer, since);
+        let since = self.stored.session.version();
+        let newer = stored.with_id_token(next_generation(self.stored.now(), Some(stored.generation)), id_token);
+        if let Ok(true) = self.stored.write(stored.generation, &newer).await {
+            self.stored.wrote(newer, since);
         }
     }
 
-    /// Others must not send the refresh token either. If that cannot be written, the provider tells them.
-    async fn leave_word(&self, content: &Content, lost: AnswerLost) {
-        let (store, session) = (self.kept.store(), &self.kept.session);
-        let (newer, since) = (content.with_answer_lost(lost, self.kept.now()), session.moment());
-        if let Ok(true) = store.save(&session.key, Some(content.generation), &newer.to_record(&session.key)).await {
-            session.wrote(newer, since);
+    fn login_required(&mut self, reason: Reason) -> Error {
+        let message = match reason {
+            Reason::NoRefreshToken => return self.tell(no_refresh_token()),
+            Reason::Over => "the login has reached its end; a person has to log in again",
+            Reason::Refused => "the refresh token is spent, expired or revoked; a person has to log in again",
+            Reason::OtherPerson => "the provider answered a renewal with another person's tokens; a person has to log in again",
+            Reason::AnswerLost => {
+                "the answer to the renewal was lost, so the refresh token may be spent, and it is not sent again; a person has to log in again"
+            }
+            Reason::Unexplained => {
+                "the provider's answers to the renewal say nothing about the refresh token, three times in a row; log in again, and check what stands between the provider and this program"
+            }
+        };
+        let error = match self.failure.take() {
+            Some(failure) if failure.kind() == ErrorKind::LoginRequired => failure,
+            Some(failure) => Error::new(ErrorKind::LoginRequired, message)
+                .with_server_error(failure.server_error().cloned())
+                .with_source(failure),
+            None => Error::new(ErrorKind::LoginRequired, message),
+        };
+        if reason == Reason::Unexplained {
+            // Callers in the pause get the same error.
+            self.stored.session.backoff.failed(&error, self.stored.now());
         }
+        self.tell(error)
     }
 
-    /// The provider knows the refresh token no longer: perhaps because somebody else has stored its successor.
-    async fn adopt_or_give_up(&self, refused: &Content, refresh_token: &Secret, error: Error) -> Result<Credentials> {
-        self.kept.session.spent.refused(refresh_token, self.kept.now());
-        if self.kept.load().await?.content.generation == refused.generation {
+    /// Tells the program once that this login is over.
+    fn tell(&self, error: Error) -> Error {
+        let record = self.saved.as_ref().or(self.loaded.as_ref());
+        if record.is_some_and(|record| self.stored.session.lose(record.login_id())) {
+            self.stored.settings().call_on_login_required(&error);
+        }
+        error
+    }
+
+    /// While the provider or the store is in trouble, a token that is valid serves. Only credentials that could not be stored
+    /// are an error all the same.
+    fn serve_meanwhile(&self, error: Error) -> Result<Credentials> {
+        let is_trouble = error.is_transient() || error.kind() == ErrorKind::Store;
+        if !is_trouble || error.credentials().is_some() || error.is_unreadable_record() {
             return Err(error);
         }
-        self.adopt(refused).await
-    }
-
-    /// What somebody else has stored meanwhile.
-    async fn adopt(&self, old: &Content) -> Result<Credentials> {
-        let known = self.kept.load().await?;
-        let adopted = Some(&known.content).filter(|stored| stored.generation != old.generation);
-        adopted.and_then(|stored| self.valid_for(self.kept.settings().min_ttl, stored)).ok_or_else(|| {
-            Error::new(ErrorKind::Store, "the stored credentials were replaced during the renewal; try again").transient()
-        })
-    }
-
-    fn fitting(&self, content: &Content) -> Option<Credentials> {
-        if let (Purpose::InsteadOf(refused), Some(granted)) = (&self.purpose, content.granted(&self.wanted))
-            && granted.credentials.access_token() == refused
-            && granted.was_just_renewed(self.kept.now())
-        {
-            // An API that refuses everything costs one renewal in a while: the same token says that its refusal is final.
-            return Some(granted.credentials.clone());
+        let Some(known) = self.stored.session.known() else { return Err(error) };
+        if let Some(valid) = self.stored.valid_for(Duration::ZERO, &known.snapshot, &self.wanted, &self.purpose) {
+            self.stored.serve_without_store(&known);
+            return Ok(valid);
         }
-        self.kept.fitting(content, &self.wanted, &self.purpose)
-    }
-
-    pub(crate) fn still_valid(&self, content: &Content) -> Option<Credentials> {
-        if matches!(self.purpose, Purpose::New) { None } else { self.valid_for(Duration::ZERO, content) }
-    }
-
-    fn valid_for(&self, time: Duration, content: &Content) -> Option<Credentials> {
-        let credentials = content.valid_for(time, &self.wanted, self.kept.now())?;
-        (!self.purpose.rules_out(credentials.access_token())).then(|| credentials.clone())
-    }
-
-    /// As long as a token lives that was too short from the beginning, another one is not asked for: it would be, too.
-    fn refuse_to_renew_in_vain(&self, content: &Content) -> Result<()> {
-        let too_short = self.still_valid(content).and_then(|_| content.granted(&self.wanted));
-        match too_short {
-            Some(granted) if matches!(self.purpose, Purpose::Valid) => {
-                self.long_enough(content, granted.credentials.clone()).map(drop)
-            }
-            _ => Ok(()),
+        match known.unsaved {
+            Some(_) => Err(error.rescuing(&known.snapshot.login.credentials)),
+            None => Err(error),
         }
     }
 
-    fn long_enough(&self, content: &Content, credentials: Credentials) -> Result<Credentials> {
-        let min_ttl = self.kept.settings().min_ttl;
-        match content.granted(&self.wanted) {
-            Some(granted) if granted.term.is_no_longer_than(min_ttl) => Err(Error::configuration(format!(
+    /// Another process' credentials, which are new ones for every purpose.
+    fn adopted(&self) -> Option<Credentials> {
+        let purpose = if let Purpose::New = self.purpose { &Purpose::Valid } else { &self.purpose };
+        self.stored.valid_for(self.stored.settings().min_ttl, self.loaded.as_ref()?, &self.wanted, purpose)
+    }
+
+    /// A token that was too short from the beginning is followed by one that is as short.
+    fn refuse_to_renew_in_vain(&self) -> Result<()> {
+        let Some(loaded) = self.loaded.as_ref().filter(|_| matches!(self.purpose, Purpose::Valid)) else { return Ok(()) };
+        match self.stored.valid_for(Duration::ZERO, loaded, &self.wanted, &self.purpose) {
+            Some(valid) => self.long_enough(loaded, valid).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn long_enough(&self, snapshot: &Snapshot, credentials: Credentials) -> Result<Credentials> {
+        let min_ttl = self.stored.settings().min_ttl;
+        match snapshot.granted(&self.stored.own(snapshot, &self.wanted)) {
+            Some(granted) if granted.lifetime.is_no_longer_than(min_ttl) => Err(Error::configuration(format!(
                 "the provider's access tokens live {} seconds, which is not more than the min_ttl of {}; lower min_ttl, or raise their lifetime at the provider",
-                granted.term.life().as_secs_f64().round(),
+                granted.lifetime.life().as_secs_f64().round(),
                 min_ttl.as_secs()
             ))),
             _ => Ok(credentials),
@@ -253,10 +335,20 @@ impl Renewal {
     }
 }
 
-/// What the provider refuses for another API ends no login, and is told in its own words; that the refresh token is spent, in ours.
-fn ends_the_login(error: &Error, content: &Content) -> bool {
-    error.server_error().is_none() && content.refresh_token().is_some()
+/// The meaning of an error for the refresh token. For another API than the login's, only an error that names the token does.
+fn answer_of(error: &Error, is_for_the_login: bool) -> Answer {
+    if error.is_other_person() {
+        return Answer::OtherPerson;
+    }
+    if error.kind() == ErrorKind::LoginRequired {
+        return if is_for_the_login || error.names_dead_refresh_token() { Answer::Refused } else { Answer::NotTaken };
+    }
+    match error.grant_fate() {
+        // An answer that was refused and brought no successor: the refresh token stays.
+        GrantFate::NotTaken | GrantFate::Spent => Answer::NotTaken,
+        GrantFate::NoVerdict => Answer::NoVerdict,
+        GrantFate::Unknown => Answer::Lost,
+    }
 }
 
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(60);
-const ATTEMPTS: u32 = 3;

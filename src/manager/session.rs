@@ -1,89 +1,127 @@
-#[cfg(feature = "loopback")]
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-#[cfg(feature = "loopback")]
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::access_token::AccessToken;
+use crate::backoff::Backoff;
 use crate::cache::SingleFlight;
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::crypto;
-use crate::manager::content::{Content, Wanted};
-use crate::manager::spent::SpentToken;
+use crate::manager::protocol::Origin;
+use crate::manager::snapshot::{Granted, Snapshot, Wanted};
 use crate::store::RecordKey;
 
-/// One session as this process knows it. Everybody who uses it shares this.
+/// One session in the memory of this process. Its store has the truth: memory saves reading it for each call.
 pub(crate) struct Session {
     pub(crate) key: RecordKey,
-    /// Read on every call, and changed only together with `moment`.
+    /// Read on every call, and changed only together with `version`.
     known: ArcSwapOption<Known>,
-    moment: Mutex<Moment>,
-    pub(crate) spent: SpentToken,
-    /// Held by whoever shows a login, so that one browser opens however many find that it is needed.
-    #[cfg(feature = "loopback")]
-    login: OnceLock<Box<AsyncMutex<()>>>,
-    /// Few, and mostly none.
+    version: Mutex<Version>,
+    pub(crate) backoff: Backoff,
+    /// Mostly none.
     flights: Mutex<Option<Box<Flights>>>,
-    /// The generation with which no other token can be had, as the program has been told; 0 for none.
+    /// The generation whose loss the program was told of; 0 for none.
     lost: AtomicU64,
     last_used: AtomicI64,
 }
 
-/// How often this process has changed the record, and what it knows of it. Taken before the store is asked: whoever comes
-/// back with an answer when others have been there meanwhile cannot know whose is newer.
+/// The number of changes of the known record. Capture it before calling the store, and apply the result only if it is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Moment {
+pub(crate) struct Version {
     writes: u32,
     reads: u32,
 }
 
 #[derive(Default)]
-struct Flights(Vec<(Errand, Weak<SingleFlight<Credentials>>)>);
+struct Flights(Vec<(FlightKey, Weak<SingleFlight<Credentials>>)>);
 
-/// What the store held when it was last read or written, or should hold.
+/// The record as it was last read or written, or as it is to be written.
 pub(crate) struct Known {
-    pub(crate) content: Content,
-    pub(crate) unsaved: Option<Unsaved>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) unsaved: Option<Box<Unsaved>>,
+    /// The position of the program's own tokens among those for other APIs; none where they are those of the login.
+    other: Option<NonZeroU32>,
+    /// The start of the last check, in seconds since 1970.
+    checking: AtomicU32,
+    /// The last time when the store held this record, in milliseconds since 1970.
+    checked: AtomicI64,
 }
 
-/// A write that failed, and is to be tried again.
+/// A write that failed and is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsaved {
-    /// A login, which takes the place of whatever there is.
+    /// A login, which replaces any record.
     Login,
-    /// A renewal, which takes the place of the generation that it renewed, and of no other: the session may have ended, or
-    /// somebody else may have logged in.
-    Renewal { of: u64 },
+    /// Tokens that a renewal brought. They replace older ones of the same login only.
+    Renewal(Origin),
 }
 
-/// What a run is for: those who want the same share it.
+/// The purpose of a run: callers with the same purpose share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Errand {
+pub(crate) struct FlightKey {
     wanted: Wanted,
-    purpose: Shared,
+    purpose: SharedPurpose,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Shared {
+enum SharedPurpose {
     Valid,
     /// The refused token's hash.
     InsteadOf([u8; 32]),
     New,
 }
 
-/// Which credentials will do.
+/// The credentials that serve a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     Valid,
-    /// Not this token, whatever its expiry says: an API has refused it.
+    /// Any but this token, which an API has refused.
     InsteadOf(AccessToken),
     /// New ones in any case.
     New,
+}
+
+impl Known {
+    pub(crate) fn new(snapshot: Snapshot, unsaved: Option<Unsaved>, own: &Wanted, now: Timestamp) -> Self {
+        let other = snapshot.others.iter().zip(1..).find(|(other, _)| other.wanted == *own).map_or(u32::MAX, |(_, number)| number);
+        let other = if *own == Wanted::default() { None } else { NonZeroU32::new(other) };
+        let (unsaved, checked) = (unsaved.map(Box::new), AtomicI64::new(now.unix_millis()));
+        Self { snapshot, unsaved, other, checking: AtomicU32::new(0), checked }
+    }
+
+    /// The tokens for the program's own API.
+    fn own(&self) -> Option<&Granted> {
+        match self.other {
+            None => Some(&self.snapshot.login),
+            Some(number) => self.snapshot.others.get(number.get() as usize - 1).map(|other| &other.granted),
+        }
+    }
+
+    /// The time since the store last held this record. A clock that was set back makes it long.
+    pub(crate) fn age(&self, now: Timestamp) -> Duration {
+        let checked = Timestamp::from_unix_millis(self.checked.load(Ordering::Relaxed));
+        if now < checked { Duration::MAX } else { now.since(checked) }
+    }
+
+    pub(crate) fn was_checked(&self, at: Timestamp) {
+        self.checked.store(at.unix_millis(), Ordering::Relaxed);
+    }
+
+    /// `true` for one caller in `pause`.
+    pub(crate) fn may_check(&self, now: Timestamp, pause: Duration) -> bool {
+        let last = self.checking.load(Ordering::Relaxed);
+        let seconds = u32::try_from(now.unix_seconds()).unwrap_or(0);
+        // A time in the future says that the clock was set back.
+        let is_due = last > seconds || u64::from(seconds - last) >= pause.as_secs();
+        is_due && self.checking.compare_exchange(last, seconds, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 }
 
 impl Session {
@@ -91,108 +129,104 @@ impl Session {
         Self {
             key,
             known: ArcSwapOption::empty(),
-            moment: Mutex::default(),
-            spent: SpentToken::default(),
-            #[cfg(feature = "loopback")]
-            login: OnceLock::new(),
+            version: Mutex::default(),
+            backoff: Backoff::default(),
             flights: Mutex::default(),
             lost: AtomicU64::new(0),
             last_used: AtomicI64::new(0),
         }
     }
 
-    /// The login's access token, if it is good for now. No allocation, and no lock.
-    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<AccessToken> {
+    /// The program's own access token if it is fresh, and the time since the store was asked. No allocation, and no lock.
+    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<(AccessToken, Duration)> {
         let known = self.known.load();
-        let known = known.as_deref()?;
-        let login = &known.content.login;
-        (login.term.is_fresh(min_ttl, now) && known.unsaved.is_none()).then(|| login.credentials.access_token().clone())
+        let known = known.as_deref().filter(|known| known.unsaved.is_none())?;
+        let own = known.own().filter(|own| own.lifetime.is_fresh(min_ttl, now))?;
+        Some((own.credentials.access_token().clone(), known.age(now)))
     }
 
     pub(crate) fn known(&self) -> Option<Arc<Known>> {
         self.known.load_full()
     }
 
-    pub(crate) fn moment(&self) -> Moment {
-        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn version(&self) -> Version {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the store held. The generation that is known already stays as it is, with its jitter.
-    pub(crate) fn read(&self, content: Content, since: Moment) -> Arc<Known> {
-        self.change(|moment| match self.known() {
-            Some(known) if known.content.generation == content.generation && known.unsaved.is_none() => known,
-            _ => {
-                let known = Arc::new(Known { content, unsaved: None });
-                if *moment == since {
-                    self.known.store(Some(Arc::clone(&known)));
-                    moment.reads = moment.reads.wrapping_add(1);
+    /// The store held this record. The generation that is known already stays as it is, with its jitter.
+    pub(crate) fn read(&self, read: Known, since: Version, now: Timestamp) -> Arc<Known> {
+        self.change(|version| match self.known() {
+            Some(known) if known.snapshot.generation == read.snapshot.generation && known.unsaved.is_none() => {
+                if *version == since {
+                    known.was_checked(now);
                 }
                 known
+            }
+            _ => {
+                let read = Arc::new(read);
+                if *version == since {
+                    self.known.store(Some(Arc::clone(&read)));
+                    version.reads = version.reads.wrapping_add(1);
+                }
+                read
             }
         })
     }
 
-    /// The store held nothing.
-    pub(crate) fn found_nothing(&self, since: Moment) {
-        self.change(|moment| {
-            if *moment == since {
+    /// The store held no record.
+    pub(crate) fn mark_absent(&self, since: Version) {
+        self.change(|version| {
+            if *version == since {
                 self.known.store(None);
             }
         });
     }
 
-    /// What this process has stored. If others have written meanwhile, the store alone knows who was last.
-    pub(crate) fn wrote(&self, content: Content, since: Moment) {
-        self.change(|moment| {
-            let alone = moment.writes == since.writes;
-            self.known.store(alone.then(|| Arc::new(Known { content, unsaved: None })));
-            moment.writes = moment.writes.wrapping_add(1);
+    /// This process stored the record. After another write meanwhile only the store knows which was last.
+    pub(crate) fn wrote(&self, written: Known, since: Version) {
+        self.change(|version| {
+            let is_last = version.writes == since.writes;
+            self.known.store(is_last.then(|| Arc::new(written)));
+            version.writes = version.writes.wrapping_add(1);
         });
     }
 
-    /// What the store would not take. If others have written meanwhile, theirs stands.
-    pub(crate) fn could_not_write(&self, content: Content, unsaved: Unsaved, since: Moment) {
-        self.change(|moment| {
-            if moment.writes == since.writes {
-                self.known.store(Some(Arc::new(Known { content, unsaved: Some(unsaved) })));
-                moment.writes = moment.writes.wrapping_add(1);
+    /// The store did not take the record. After another write meanwhile, that one stands.
+    pub(crate) fn could_not_write(&self, unwritten: Known, since: Version) {
+        self.change(|version| {
+            if version.writes == since.writes {
+                self.known.store(Some(Arc::new(unwritten)));
+                version.writes = version.writes.wrapping_add(1);
             }
         });
     }
 
-    /// The session is over, whatever is on its way.
+    /// The session is over, also for results that are still to come.
     pub(crate) fn forget(&self) {
-        self.change(|moment| {
+        self.change(|version| {
             self.known.store(None);
-            moment.writes = moment.writes.wrapping_add(1);
+            version.writes = version.writes.wrapping_add(1);
         });
     }
 
-    /// One at a time.
-    fn change<T>(&self, change: impl FnOnce(&mut Moment) -> T) -> T {
-        change(&mut self.moment.lock().unwrap_or_else(PoisonError::into_inner))
+    fn change<T>(&self, change: impl FnOnce(&mut Version) -> T) -> T {
+        change(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One run for each errand, however many are on it. It is kept as long as somebody holds it.
-    pub(crate) fn flight(&self, errand: Errand) -> Arc<SingleFlight<Credentials>> {
+    /// The run that callers with this purpose share. It is found as long as it is held.
+    pub(crate) fn flight(&self, key: FlightKey) -> Arc<SingleFlight<Credentials>> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         let Flights(flights) = &mut **flights.get_or_insert_default();
-        if let Some(flight) = flights.iter().find(|(known, _)| *known == errand).and_then(|(_, flight)| flight.upgrade()) {
+        if let Some(flight) = flights.iter().find(|(known, _)| *known == key).and_then(|(_, flight)| flight.upgrade()) {
             return flight;
         }
         flights.retain(|(_, flight)| flight.strong_count() > 0);
         let flight = Arc::new(SingleFlight::new());
-        flights.push((errand, Arc::downgrade(&flight)));
+        flights.push((key, Arc::downgrade(&flight)));
         flight
     }
 
-    /// Few programs show logins to those whose sessions they keep by the thousand.
-    #[cfg(feature = "loopback")]
-    pub(crate) fn login(&self) -> &AsyncMutex<()> {
-        self.login.get_or_init(Box::default)
-    }
-
-    /// When nobody holds any: a session at rest takes no room for them.
+    /// Frees the room that runs took, once none is held: a session at rest is small.
     pub(crate) fn forget_flights(&self) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.as_ref().is_some_and(|flights| flights.0.iter().all(|(_, flight)| flight.strong_count() == 0)) {
@@ -200,31 +234,22 @@ impl Session {
         }
     }
 
-    /// Only a login helps this generation. `true` when that is news.
+    /// `true` when the program was not told before that this generation needs a login.
     pub(crate) fn lose(&self, generation: u64) -> bool {
         self.lost.swap(generation, Ordering::Relaxed) != generation
     }
 
-    #[cfg(feature = "loopback")]
-    pub(crate) fn lost(&self) -> Option<u64> {
-        Some(self.lost.load(Ordering::Relaxed)).filter(|generation| *generation != 0)
-    }
-
-    pub(crate) fn touch(&self, now: Timestamp) {
+    fn touch(&self, now: Timestamp) {
         self.last_used.store(now.unix_millis(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_used(&self) -> i64 {
-        self.last_used.load(Ordering::Relaxed)
     }
 }
 
-impl Errand {
+impl FlightKey {
     pub(crate) fn new(wanted: &Wanted, purpose: &Purpose) -> Self {
         let purpose = match purpose {
-            Purpose::Valid => Shared::Valid,
-            Purpose::InsteadOf(token) => Shared::InsteadOf(crypto::sha256(token.header_value().as_bytes())),
-            Purpose::New => Shared::New,
+            Purpose::Valid => SharedPurpose::Valid,
+            Purpose::InsteadOf(token) => SharedPurpose::InsteadOf(crypto::sha256(token.header_value().as_bytes())),
+            Purpose::New => SharedPurpose::New,
         };
         Self { wanted: wanted.clone(), purpose }
     }
@@ -232,6 +257,112 @@ impl Errand {
 
 impl Purpose {
     pub(crate) fn rules_out(&self, token: &AccessToken) -> bool {
-        matches!(self, Self::InsteadOf(refused) if refused == token)
+        match self {
+            Self::Valid => false,
+            Self::InsteadOf(refused) => refused == token,
+            Self::New => true,
+        }
+    }
+}
+
+/// The sessions in memory: a bounded number, of which those unused for longest make room.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    held: Mutex<HashSet<Held>>,
+}
+
+impl Sessions {
+    pub(crate) fn get(&self, key: RecordKey, max: usize, now: Timestamp) -> Arc<Session> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Held(session)) = held.get(&key) {
+            session.touch(now);
+            return Arc::clone(session);
+        }
+        if held.len() >= max {
+            make_room(&mut held, max);
+        }
+        let session = Arc::new(Session::new(key));
+        session.touch(now);
+        held.insert(Held(Arc::clone(&session)));
+        session
+    }
+}
+
+/// A session, found by its key.
+struct Held(Arc<Session>);
+
+impl Borrow<RecordKey> for Held {
+    fn borrow(&self) -> &RecordKey {
+        &self.0.key
+    }
+}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key.hash(state);
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for Held {}
+
+/// A tenth goes at once, so that not all are searched for each new one. Sessions that are in use, or not saved, stay.
+#[expect(clippy::mutable_key_type, reason = "a session's key never changes, and nothing else is hashed")]
+fn make_room(held: &mut HashSet<Held>, max: usize) {
+    let mut idle: Vec<(i64, RecordKey)> = held
+        .iter()
+        .filter(|Held(session)| Arc::strong_count(session) == 1 && session.known().is_none_or(|known| known.unsaved.is_none()))
+        .map(|Held(session)| (session.last_used.load(Ordering::Relaxed), session.key.clone()))
+        .collect();
+    let leaving = (max / 10).max(1).min(idle.len());
+    if leaving < idle.len() {
+        idle.select_nth_unstable_by_key(leaving, |(last_used, _)| *last_used);
+    }
+    for (_, key) in idle.into_iter().take(leaving) {
+        held.remove(&key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(session: usize) -> RecordKey {
+        RecordKey::new("acme.auth0.com", "id", &session.to_string())
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn a_bounded_number_is_held_and_the_last_used_stay() {
+        let sessions = Sessions::default();
+        for session in 0..20_000 {
+            sessions.get(key(session), 1000, at(session.try_into().unwrap()));
+            // A session that is used again and again.
+            sessions.get(key(7), 1000, at(session.try_into().unwrap()));
+        }
+        let held = sessions.held.lock().unwrap();
+        assert!((900..=1000).contains(&held.len()), "{}", held.len());
+        assert!(held.contains(&key(7)) && held.contains(&key(19_999)) && !held.contains(&key(10_000)));
+    }
+
+    #[test]
+    fn a_session_in_use_stays_and_is_the_same() {
+        let sessions = Sessions::default();
+        let used: Vec<_> = (0..10).map(|session| sessions.get(key(session), 5, at(0))).collect();
+        for other in 10..100 {
+            sessions.get(key(other), 5, at(1));
+        }
+        for (session, used) in used.iter().enumerate() {
+            assert!(Arc::ptr_eq(used, &sessions.get(key(session), 5, at(2))));
+        }
+        assert!(sessions.held.lock().unwrap().len() <= 11, "beside those, one at a time");
     }
 }

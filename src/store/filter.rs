@@ -29,7 +29,8 @@ impl RecordKey {
     /// The key of a record of the same program; none for a record of another program, or of one that names no session.
     #[must_use]
     pub fn of(&self, record: &Record) -> Option<Self> {
-        let key = self.sibling(&record.session()?);
+        let session = self.sibling(&record.session()?);
+        let key = record.api().map_or_else(|| session.clone(), |api| session.at(&api));
         record.is_stored_under(&key).then_some(key)
     }
 }

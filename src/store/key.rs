@@ -22,10 +22,14 @@ struct Program {
     holder: Holder,
 }
 
-/// Whose tokens they are. No person's session has the key of a service, even if somebody else may say how the sessions are called.
+/// The holder of the tokens. No session of a person has the key of a service, whatever the sessions are called.
 #[derive(PartialEq, Eq, Hash)]
 enum Holder {
     Person,
+    /// A person, for an API beside that of the session's first login.
+    PersonAt(Box<str>),
+    /// Holds no record: the lock of a session while its person logs in.
+    Login,
     /// The program itself.
     Service,
 }
@@ -40,6 +44,24 @@ impl RecordKey {
     /// Another session of the same program.
     pub(crate) fn sibling(&self, session: &str) -> Self {
         Self { program: Arc::clone(&self.program), session: session.into() }
+    }
+
+    /// The same session's login for another API, where one refresh token does not serve both.
+    pub(crate) fn at(&self, api: &str) -> Self {
+        self.held_by(Holder::PersonAt(api.into()))
+    }
+
+    pub(crate) fn api(&self) -> Option<&str> {
+        if let Holder::PersonAt(api) = &self.program.holder { Some(api) } else { None }
+    }
+
+    /// The key whose lock a process holds while a person logs in.
+    pub(crate) fn of_login(&self) -> Self {
+        self.held_by(Holder::Login)
+    }
+
+    fn held_by(&self, holder: Holder) -> Self {
+        Self { program: Program::new(self.issuer(), self.client_id(), holder), session: self.session.clone() }
     }
 
     /// Of the program's own token, which it asks for with these parameters in whatever order.
@@ -72,10 +94,12 @@ impl RecordKey {
     /// anew by each call, so that who holds many keys need not hold them.
     #[must_use]
     pub fn id(&self) -> String {
-        let parts = [self.issuer(), self.client_id(), self.session(), "client_credentials"];
-        match self.program.holder {
-            Holder::Person => hash(&parts[..3]),
-            Holder::Service => hash(&parts),
+        let [issuer, client_id, session] = [self.issuer(), self.client_id(), self.session()];
+        match &self.program.holder {
+            Holder::Person => hash(&[issuer, client_id, session]),
+            Holder::PersonAt(api) => hash(&[issuer, client_id, session, "api", api]),
+            Holder::Login => hash(&[issuer, client_id, session, "login"]),
+            Holder::Service => hash(&[issuer, client_id, session, "client_credentials"]),
         }
     }
 }

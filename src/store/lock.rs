@@ -57,13 +57,19 @@ impl Lock {
     /// Among the tasks of this process.
     pub(crate) async fn within_this_process(key: RecordKey, wait: Duration) -> Result<Self> {
         let mutex = mutex_of(key);
-        let locked = tokio::time::timeout(wait, mutex.lock_owned()).await;
-        locked.map(Self::new).map_err(|_| {
-            Error::new(
-                ErrorKind::Store,
-                format!("the stored credentials were in use for more than {} seconds; try again", wait.as_secs()),
-            )
-        })
+        if let Ok(locked) = Arc::clone(&mutex).try_lock_owned() {
+            return Ok(Self::new(locked));
+        }
+        let locked = async move {
+            tokio::time::timeout(wait, mutex.lock_owned()).await.map(Self::new).map_err(|_| {
+                let waited = wait.as_secs();
+                Error::new(
+                    ErrorKind::Store,
+                    format!("the stored credentials were in use for more than {waited} seconds; try again"),
+                )
+            })
+        };
+        worker::run(locked).await
     }
 }
 

@@ -1,11 +1,10 @@
 #![doc = include_str!("../docs/many_processes.md")]
 
+mod dyn_store;
 #[cfg(feature = "file")]
 mod file;
 mod filter;
 mod generation;
-mod guarded;
-mod intent;
 mod key;
 #[cfg(feature = "keychain")]
 mod keychain;
@@ -16,12 +15,11 @@ mod record;
 mod redis;
 mod seal;
 
+pub use dyn_store::DynStore;
 #[cfg(feature = "file")]
 pub use file::File;
 pub use filter::RecordFilter;
 pub(crate) use generation::next_generation;
-pub(crate) use guarded::Guarded;
-pub use intent::{Announced, Intent, Outcome};
 pub use key::RecordKey;
 #[cfg(feature = "keychain")]
 pub use keychain::{Keychain, KeychainOr};
@@ -85,35 +83,6 @@ pub trait CredentialsStore: Send + Sync + 'static {
             "this store cannot list its records; use store::Memory, store::File, store::Keychain or store::Redis, or implement list",
         )))
     }
-
-    /// The record, for who holds its lock. By default that is [`load`](Self::load); a store that learns what there is while it
-    /// locks need not be asked again.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    fn load_locked(&self, key: &RecordKey, lock: &Lock) -> impl Future<Output = Result<Option<Record>>> + Send {
-        let _ = lock;
-        self.load(key)
-    }
-
-    /// Called by the holder of the lock right before it sends a refresh token. A store whose locks can lapse while their
-    /// holders live, such as a lease, has to keep the intent until a save or a removal, or [`settle`](Self::settle),
-    /// resolves it, and to answer others with it. By default nobody else can be there.
-    ///
-    /// # Errors
-    /// `Store`. Nothing is sent then.
-    fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> impl Future<Output = Result<Announced>> + Send {
-        let _ = (key, lock, intent);
-        std::future::ready(Ok(Announced::Alone))
-    }
-
-    /// Resolves the intent that was announced under `lock`, at the latest when that is released. Without I/O of its own. `true`
-    /// says that others will hear of it when they announce the same; by default they hear nothing, and what they have to know is
-    /// put into the record.
-    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
-        let _ = (lock, outcome);
-        false
-    }
 }
 
 impl Error {
@@ -158,57 +127,3 @@ impl Error {
 struct UnreadableRecord;
 
 struct NoKeychain;
-
-/// The trait as an object.
-pub(crate) mod dynamic {
-    use std::pin::Pin;
-
-    use super::{Announced, CredentialsStore, Duration, Future, Intent, Lock, Outcome, Record, RecordFilter, RecordKey, Result};
-
-    type Promised<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-
-    pub(crate) trait DynCredentialsStore: Send + Sync {
-        fn load<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, Option<Record>>;
-        fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool>;
-        fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()>;
-        fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock>;
-        fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>>;
-        fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced>;
-        fn settle(&self, lock: &Lock, outcome: Outcome) -> bool;
-        fn list<'a>(&'a self, program: &'a RecordKey, filter: &'a RecordFilter) -> Promised<'a, Vec<RecordKey>>;
-    }
-
-    impl<T: CredentialsStore> DynCredentialsStore for T {
-        fn load<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, Option<Record>> {
-            Box::pin(CredentialsStore::load(self, key))
-        }
-
-        fn save<'a>(&'a self, key: &'a RecordKey, expected: Option<u64>, record: &'a Record) -> Promised<'a, bool> {
-            Box::pin(CredentialsStore::save(self, key, expected, record))
-        }
-
-        fn remove<'a>(&'a self, key: &'a RecordKey) -> Promised<'a, ()> {
-            Box::pin(CredentialsStore::remove(self, key))
-        }
-
-        fn lock<'a>(&'a self, key: &'a RecordKey, wait: Duration) -> Promised<'a, Lock> {
-            Box::pin(CredentialsStore::lock(self, key, wait))
-        }
-
-        fn load_locked<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock) -> Promised<'a, Option<Record>> {
-            Box::pin(CredentialsStore::load_locked(self, key, lock))
-        }
-
-        fn announce<'a>(&'a self, key: &'a RecordKey, lock: &'a Lock, intent: &'a Intent) -> Promised<'a, Announced> {
-            Box::pin(CredentialsStore::announce(self, key, lock, intent))
-        }
-
-        fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
-            CredentialsStore::settle(self, lock, outcome)
-        }
-
-        fn list<'a>(&'a self, program: &'a RecordKey, filter: &'a RecordFilter) -> Promised<'a, Vec<RecordKey>> {
-            Box::pin(CredentialsStore::list(self, program, filter))
-        }
-    }
-}

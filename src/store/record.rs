@@ -80,6 +80,11 @@ impl Record {
         self.labels()?.sid.map(|id| id.to_string())
     }
 
+    /// The API of a login that stands beside another one of its session.
+    pub(crate) fn api(&self) -> Option<String> {
+        self.labels()?.beside.map(|api| api.to_string())
+    }
+
     pub(crate) fn is_stored_under(&self, key: &RecordKey) -> bool {
         self.labels().is_some_and(|labels| *labels.key == *key.id())
     }
@@ -100,6 +105,8 @@ struct Labels<'a> {
     sub: Option<Text<'a>>,
     #[serde(borrow, default)]
     sid: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    beside: Option<Text<'a>>,
 }
 
 impl fmt::Debug for Record {

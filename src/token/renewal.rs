@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -13,7 +14,8 @@ use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::spans::Span;
 use crate::token::response::{TokenResponse, refresh_token_of};
-use crate::token::{credentials, post, verify_id_token};
+use crate::token::{credentials, post_by, verify_id_token};
+use crate::transport;
 
 /// What a redeemed refresh token gave: to be saved before anything is waited for, such as the keys for its ID token.
 pub(crate) struct Renewed {
@@ -62,12 +64,14 @@ impl Application {
     }
 
     async fn renew_as(&self, refresh_token: &Secret, old: Option<&Credentials>) -> Result<Credentials> {
-        let redeem = self.redeem_refresh_token(refresh_token, old, Target::default());
+        let redeem = self.redeem_refresh_token(transport::deadline(), refresh_token, old, Target::default());
         Span::renewal(self.client_id()).watch(async { Ok(self.verify_renewed(redeem.await?).await) }).await
     }
 
+    /// The answer is waited for until `deadline`.
     pub(crate) async fn redeem_refresh_token(
         &self,
+        deadline: Instant,
         refresh_token: &Secret,
         old: Option<&Credentials>,
         target: Target<'_>,
@@ -93,7 +97,7 @@ impl Application {
         if let Some(scope) = target.scope {
             form.push("scope", scope);
         }
-        let reply = post(&application, &metadata, form, &[]).await.map_err(renewal_failure)?;
+        let reply = post_by(deadline, &application, &metadata, form, &[]).await.map_err(renewal_failure)?;
         let mut response = TokenResponse::read_renewed(&reply, &application, application.time().now()).map_err(|error| {
             let successor = refresh_token_of(&reply).filter(|_| error.grant_fate() == GrantFate::Spent);
             renewal_failure(match successor {
@@ -178,7 +182,6 @@ impl Error {
     }
 
     /// Whether a renewal brought the tokens of another person, or of another issuer.
-    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn is_other_person(&self) -> bool {
         self.attachment::<OtherPerson>().is_some()
     }
@@ -241,7 +244,6 @@ fn is_about_refresh_token(error: &Error) -> bool {
 impl Error {
     /// Whether the provider says that the refresh token itself is no longer good. A renewal for another API ends the login only
     /// by such an error: any other may be about that API.
-    #[expect(dead_code, reason = "the manager is to read it")]
     pub(crate) fn names_dead_refresh_token(&self) -> bool {
         verdict(self).is_some_and(|server| DEAD_REFRESH_TOKEN.contains(&server.code()) || names_refresh_token(server))
     }

@@ -172,6 +172,9 @@ impl TokenResponse {
             Error::invalid_response(format!("the provider's answer to the token request is refused: {why}"))
                 .with_grant_fate(GrantFate::Spent)
         };
+        let Some(access_token) = present(&body.access_token) else {
+            return Err(is_no_token_response(refused("it has no access_token; only the provider can correct that")));
+        };
         let key = application.dpop_key();
         match (body.token_type.as_deref(), key) {
             (Some(name), None) if name.eq_ignore_ascii_case("bearer") => {}
@@ -195,9 +198,6 @@ impl TokenResponse {
             (None, None) if application.accepts_missing_token_type() => {}
             (None, _) => return Err(refused("it has no token_type; danger_accept_missing_token_type() takes such answers")),
         }
-        let Some(access_token) = present(&body.access_token) else {
-            return Err(is_no_token_response(refused("it has no access_token; only the provider can correct that")));
-        };
         let expires_at = body.life.map(|life| now.plus(life));
         let access_token = match key {
             None => AccessToken::new(access_token, expires_at),

@@ -4,6 +4,7 @@ use crate::credentials::Credentials;
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Flow, Metadata};
+use crate::requested_api::RequestedApi;
 use crate::spans::Span;
 use crate::token::{self, Asked};
 use crate::web_auth::builder::WebAuth;
@@ -127,6 +128,15 @@ impl WebAuth {
         self.parameters.scope.split(' ').all(|scope| held.contains(scope))
             && self.parameters.api.as_ref().is_none_or(|api| requested.api.as_ref() == Some(api))
             && (!self.wants_dpop() || credentials.token_type() == TokenType::DPoP)
+    }
+
+    /// The API that a login asks for.
+    pub(crate) fn api(&self) -> Option<&RequestedApi> {
+        self.parameters.api.as_ref()
+    }
+
+    pub(crate) fn scope_text(&self) -> &str {
+        &self.parameters.scope
     }
 
     /// Any key will do that the tokens are bound to: credentials bring theirs along.

@@ -107,11 +107,11 @@ impl WebAuth {
         let address = logout.return_to.as_deref().and_then(|url| LoopbackAddress::from_redirect_uri(url).ok());
         let Some(address) = address else { return self.browser.open(&url).await };
         let mut listener = Listener::bind(&address, ResponseMode::Query, self.page.clone())?;
-        // RP-Initiated Logout 1.0, section 3: "If included in the logout request, the OP passes this value back". Auth0 gets none.
+        // RP-Initiated Logout 1.0, section 3: "If included in the logout request, the OP passes this value back". Not all do.
         let belongs = |text: &str| {
             let Ok(callback) = Callback::parse(text) else { return false };
             match (&callback.state, &logout.state) {
-                (None, state) => speaks_auth0 || state.is_none(),
+                (None, _) => true,
                 (Some(came), Some(sent)) => equal(came.text.as_bytes(), sent.expose().as_bytes()),
                 (Some(_), None) => false,
             }

@@ -4,7 +4,6 @@
 mod accepted_issuer;
 mod allocations;
 mod altered_login;
-mod announcement;
 mod api_call;
 mod api_failures;
 mod api_origins;

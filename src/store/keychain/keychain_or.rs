@@ -3,8 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::store::dynamic::DynCredentialsStore;
-use crate::store::{CredentialsStore, Keychain, Lock, Record, RecordFilter, RecordKey};
+use crate::store::{CredentialsStore, DynStore, Keychain, Lock, Record, RecordFilter, RecordKey};
 
 /// A [`Keychain`], or another store on a machine that has no keychain. [`Keychain::or`] makes one.
 ///
@@ -15,7 +14,8 @@ use crate::store::{CredentialsStore, Keychain, Lock, Record, RecordFilter, Recor
 #[derive(Clone)]
 pub struct KeychainOr {
     keychain: Keychain,
-    other: Arc<dyn DynCredentialsStore>,
+    in_keychain: DynStore,
+    other: DynStore,
     selected: Arc<OnceLock<Selected>>,
 }
 
@@ -27,10 +27,11 @@ enum Selected {
 
 impl KeychainOr {
     pub(super) fn new(keychain: Keychain, other: impl CredentialsStore) -> Self {
-        Self { keychain, other: Arc::new(other), selected: Arc::default() }
+        let in_keychain = DynStore::new(keychain.clone());
+        Self { keychain, in_keychain, other: DynStore::new(other), selected: Arc::default() }
     }
 
-    async fn selected(&self) -> &dyn DynCredentialsStore {
+    async fn selected(&self) -> &DynStore {
         let selected = match self.selected.get() {
             Some(selected) => *selected,
             None => match self.keychain.read_key().await {
@@ -41,8 +42,8 @@ impl KeychainOr {
             },
         };
         match selected {
-            Selected::Keychain => &self.keychain,
-            Selected::Other => &*self.other,
+            Selected::Keychain => &self.in_keychain,
+            Selected::Other => &self.other,
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) use self::page::PageOutcome;
 use self::page::Shown;
 use self::request::Expected;
 use crate::web_auth::response_mode::ResponseMode;
+use crate::worker;
 
 /// Waits on a port of this machine for the browser to come back (RFC 8252, section 7.3).
 ///
@@ -65,6 +66,7 @@ impl Listener {
     /// # Errors
     /// `Browser` when none is, naming them; `Configuration` when there are none to try.
     pub(crate) fn bind(address: &LoopbackAddress, mode: ResponseMode, page: CallbackPage) -> Result<Self> {
+        worker::require_runtime()?;
         let mut failure = None;
         for &port in address.candidates() {
             match bind_all(address.interfaces(), port) {

@@ -1,14 +1,16 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::AccessToken;
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::credentials::{Credentials, Parts};
+use crate::credentials::{Credentials, Parts, WholeSeconds};
 use crate::dpop::DpopKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, Text};
-use crate::manager::content::{Content, Granted, Other, Wanted};
-use crate::manager::spent::AnswerLost;
+use crate::manager::protocol::{Ended, InFlight, Origin, RefreshState, TokenHash, Unexplained};
+use crate::manager::snapshot::{Granted, Other, Snapshot, Wanted, hash};
 use crate::provider::IdToken;
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
@@ -20,13 +22,15 @@ struct Stored<'a> {
     /// Whose record it is: a store that mixes them up is found out.
     #[serde(borrow)]
     key: Text<'a>,
-    /// What a store can look the record up by: see `Record::session` and the methods after it.
+    /// The labels that a store can search: see `Record::session` and the methods after it.
     #[serde(borrow, default)]
     session: Option<Text<'a>>,
     #[serde(borrow, default)]
     sub: Option<Text<'a>>,
     #[serde(borrow, default)]
     sid: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    beside: Option<Text<'a>>,
     #[serde(borrow)]
     issuer: Text<'a>,
     #[serde(borrow)]
@@ -42,12 +46,55 @@ struct Stored<'a> {
     /// The private keys that tokens are bound to.
     #[serde(borrow, default)]
     dpop_keys: Vec<Text<'a>>,
+    /// The time of the login; in release 0.1.0 unknown.
     #[serde(default)]
+    logged_in: Option<i64>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    in_flight: Option<StoredInFlight<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<StoredEnd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unexplained: Option<StoredUnexplained>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    origin: Option<StoredOrigin<'a>>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_reusable: bool,
+    /// Release 0.1.0's way to say that an answer was lost.
+    #[serde(default, skip_serializing)]
     answer_lost: Option<StoredLoss>,
 }
 
-/// When the refresh token was sent, and whether twice.
 #[derive(Serialize, Deserialize)]
+struct StoredInFlight<'a> {
+    #[serde(borrow)]
+    token: Text<'a>,
+    sent: i64,
+    deadline: i64,
+    attempts: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredEnd {
+    Refused { at: i64 },
+    OtherPerson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredUnexplained {
+    first: i64,
+    count: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOrigin<'a> {
+    #[serde(borrow)]
+    token: Text<'a>,
+    generation: u64,
+}
+
+/// The time when the refresh token was sent, in release 0.1.0.
+#[derive(Deserialize)]
 struct StoredLoss {
     sent: i64,
     replayed: bool,
@@ -57,7 +104,7 @@ struct StoredLoss {
 struct StoredToken<'a> {
     #[serde(borrow)]
     access_token: Text<'a>,
-    /// Which of the `dpop_keys` it is bound to.
+    /// The position of its key in `dpop_keys`.
     #[serde(default)]
     dpop_key: Option<usize>,
     expires_at: Option<i64>,
@@ -73,6 +120,12 @@ struct StoredToken<'a> {
     requested_resources: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     authorization_details: Option<Text<'a>>,
+    /// In seconds after `received`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_token_life: Option<u32>,
+    /// In seconds after `received`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_in: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,17 +135,21 @@ struct StoredOther<'a> {
     token: StoredToken<'a>,
 }
 
-impl Content {
+impl Snapshot {
     pub(crate) fn to_record(&self, key: &RecordKey) -> Record {
         let (id, login) = (key.id(), &self.login.credentials);
         let keys = self.dpop_keys();
         let key_texts: Vec<_> = keys.iter().map(|key| key.to_stored()).collect();
+        let state = self.refresh_state();
+        let (in_flight_token, origin_token) =
+            (state.in_flight.map(|sent| hex(sent.token)), state.origin.map(|origin| hex(origin.token)));
         let (user, sid) = (login.user(), login.user().and_then(|user| user.get::<String>("sid")));
         let stored = Stored {
             key: text(&id),
             session: Some(text(key.session())),
             sub: user.map(|user| text(user.subject())),
             sid: sid.as_deref().map(text),
+            beside: key.api().map(text),
             issuer: text(login.issuer()),
             client_id: text(login.client_id()),
             login: StoredToken::of(&self.login, &keys),
@@ -104,7 +161,26 @@ impl Content {
                 .map(|other| StoredOther { wanted: other.wanted.clone(), token: StoredToken::of(&other.granted, &keys) })
                 .collect(),
             dpop_keys: key_texts.iter().map(|key| text(key)).collect(),
-            answer_lost: self.answer_lost.map(|lost| StoredLoss { sent: lost.sent.unix_millis(), replayed: lost.replayed }),
+            logged_in: Some(self.logged_in.unix_millis()),
+            in_flight: state.in_flight.zip(in_flight_token.as_deref()).map(|(in_flight, token)| StoredInFlight {
+                token: text(token),
+                sent: in_flight.sent.unix_millis(),
+                deadline: in_flight.deadline.unix_millis(),
+                attempts: in_flight.attempts,
+            }),
+            ended: state.ended.map(|ended| match ended {
+                Ended::Refused { at } => StoredEnd::Refused { at: at.unix_millis() },
+                Ended::OtherPerson => StoredEnd::OtherPerson,
+            }),
+            unexplained: state
+                .unexplained
+                .map(|Unexplained { first, count }| StoredUnexplained { first: first.unix_millis(), count }),
+            origin: state
+                .origin
+                .zip(origin_token.as_deref())
+                .map(|(origin, token)| StoredOrigin { token: text(token), generation: origin.generation }),
+            is_reusable: state.is_reusable,
+            answer_lost: None,
         };
         Record::new(self.generation, &json::secret(&stored))
     }
@@ -122,9 +198,10 @@ impl Content {
         keys
     }
 
-    /// Whoever can write the store is believed: seal it where that may be somebody else.
+    /// A record is believed: it has to be sealed where others can write the store.
     pub(crate) fn from_record(record: &Record, key: &RecordKey, application: &Application) -> Result<Self> {
         let stored: Stored<'_> = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
+        let state = stored.refresh_state().ok_or_else(unreadable)?;
         if !application.may_own(&stored.issuer, &stored.client_id) {
             return Err(Error::configuration(
                 "the stored credentials are another issuer's or client id's; give each application a store of its own",
@@ -135,9 +212,10 @@ impl Content {
         }
         let dpop_keys = stored.dpop_keys.iter().map(|text| DpopKey::from_stored(text).ok_or_else(unreadable));
         let shared = Shared { application, issuer: &stored.issuer, dpop_keys: dpop_keys.collect::<Result<_>>()? };
-        let id_token = stored.id_token.map(|text| IdToken::restore(Secret::from(&*text)).ok_or_else(unreadable)).transpose()?;
+        let id_token =
+            stored.id_token.as_ref().map(|text| IdToken::restore(Secret::from(&**text)).ok_or_else(unreadable)).transpose()?;
         let mut parts = shared.parts(&stored.login)?;
-        parts.refresh_token = stored.refresh_token.map(|text| Secret::from(&*text));
+        parts.refresh_token = stored.refresh_token.as_ref().map(|text| Secret::from(&**text));
         parts.id_token = id_token;
         let login = Granted::by_login(Credentials::new(parts), stored.login.renewed);
         let session_end = login.credentials.session_end();
@@ -146,12 +224,53 @@ impl Content {
             Ok(Other { wanted, granted: Granted::new(credentials, token.renewed, session_end) })
         });
         let others = others.collect::<Result<_>>()?;
-        let answer_lost = stored.answer_lost.map(|StoredLoss { sent, replayed }| {
-            let sent = Timestamp::from_unix_millis(sent);
-            AnswerLost { sent, replayed }
-        });
-        Ok(Self { generation: record.generation(), login, others, answer_lost })
+        let logged_in = stored.logged_in.map_or_else(|| login.lifetime.received(), Timestamp::from_unix_millis);
+        let (generation, is_beside) = (record.generation(), stored.beside.is_some());
+        Ok(Self { generation, login, others, logged_in, refresh: None, is_beside }.with_state(generation, state))
     }
+}
+
+impl Stored<'_> {
+    fn refresh_state(&self) -> Option<RefreshState> {
+        let at = Timestamp::from_unix_millis;
+        let mut in_flight = match &self.in_flight {
+            None => None,
+            Some(StoredInFlight { token, sent, deadline, attempts }) => {
+                Some(InFlight { token: unhex(token)?, sent: at(*sent), deadline: at(*deadline), attempts: *attempts })
+            }
+        };
+        if let (Some(StoredLoss { sent, replayed }), Some(refresh_token)) = (&self.answer_lost, &self.refresh_token) {
+            let (token, sent) = (hash(&Secret::from(&**refresh_token)), at(*sent));
+            in_flight = Some(InFlight { token, sent, deadline: sent, attempts: 1 + u32::from(*replayed) });
+        }
+        let origin = match &self.origin {
+            None => None,
+            Some(StoredOrigin { token, generation }) => Some(Origin { token: unhex(token)?, generation: *generation }),
+        };
+        let ended = self.ended.as_ref().map(|ended| match ended {
+            StoredEnd::Refused { at: refused } => Ended::Refused { at: at(*refused) },
+            StoredEnd::OtherPerson => Ended::OtherPerson,
+        });
+        let unexplained = self.unexplained.as_ref().map(|stored| Unexplained { first: at(stored.first), count: stored.count });
+        Some(RefreshState { in_flight, ended, unexplained, origin, is_reusable: self.is_reusable })
+    }
+}
+
+fn seconds(number: u32) -> Option<WholeSeconds> {
+    WholeSeconds::new(Duration::from_secs(number.into()))
+}
+
+fn hex(hash: TokenHash) -> String {
+    format!("{:032x}", u128::from_be_bytes(hash))
+}
+
+fn unhex(text: &str) -> Option<TokenHash> {
+    Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl<'a> StoredToken<'a> {
@@ -162,18 +281,20 @@ impl<'a> StoredToken<'a> {
             access_token: text(parts.access_token.expose()),
             dpop_key: own.and_then(|own| keys.iter().position(|key| *key == own)),
             expires_at: parts.access_token.expiry().map(Timestamp::unix_millis),
-            received: granted.received().unix_millis(),
+            received: granted.lifetime.received().unix_millis(),
             renewed: granted.is_renewed,
             scope: parts.scope.as_deref().map(text),
             requested_scope: text(&parts.requested.scope),
             requested_audience: requested_api.and_then(RequestedApi::audience).map(text),
             requested_resources: requested_api.and_then(RequestedApi::resources).map(text),
             authorization_details: parts.authorization_details.as_deref().map(text),
+            refresh_token_life: parts.refresh_token_life.map(WholeSeconds::get),
+            refresh_in: parts.refresh_in.map(WholeSeconds::get),
         }
     }
 }
 
-/// What all credentials of a record have in common.
+/// The parts that all credentials of a record share.
 struct Shared<'a> {
     application: &'a Application,
     issuer: &'a str,
@@ -201,8 +322,8 @@ impl Shared<'_> {
             // As requested is what none means, and takes no room.
             scope: token.scope.as_deref().filter(|scope| **scope != *token.requested_scope).map(Box::from),
             authorization_details: token.authorization_details.as_deref().map(Box::from),
-            refresh_token_life: None,
-            refresh_in: None,
+            refresh_token_life: token.refresh_token_life.and_then(seconds),
+            refresh_in: token.refresh_in.and_then(seconds),
         })
     }
 }
@@ -212,7 +333,8 @@ fn text(text: &str) -> Text<'_> {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Store, "the stored credentials cannot be read, and are left as they are; clear() removes them")
+    Error::new(ErrorKind::Store, "the stored credentials cannot be read; log in again to replace them, or clear() them")
+        .unreadable_record()
 }
 
 #[cfg(test)]
@@ -238,7 +360,7 @@ mod tests {
             refresh_token_life: None,
             refresh_in: None,
         });
-        let content = Content::of_login(credentials, received(), None);
+        let content = Snapshot::of_login(credentials, 7, received(), false);
         let record = content.to_record(&key);
         let altered = alter(std::str::from_utf8(record.content()).unwrap());
         (Record::new(record.generation(), altered.as_bytes()), key, application)
@@ -251,7 +373,7 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let (record, key, application) = record(str::to_owned);
-        let content = Content::from_record(&record, &key, &application).unwrap();
+        let content = Snapshot::from_record(&record, &key, &application).unwrap();
         assert_eq!(content.to_record(&key).as_bytes(), record.as_bytes());
         assert_eq!(content.login.credentials.scope(), "a \"quoted\" b");
         let details = content.login.credentials.authorization_details::<serde_json::Value>().unwrap();
@@ -264,15 +386,15 @@ mod tests {
     fn times_beyond_all_years_are_clamped() {
         for (end, serves) in [("1000000000000000000", true), ("9223372036854775807", true), ("-9223372036854775808", false)] {
             let (record, key, application) = record(|json| json.replace("1800000060000", end));
-            let content = Content::from_record(&record, &key, &application).unwrap();
-            assert_eq!(content.login.term.is_fresh(Duration::from_secs(60), received()), serves, "{end}");
-            assert!(!content.login.term.is_fresh(Duration::MAX, received()), "{end}");
+            let content = Snapshot::from_record(&record, &key, &application).unwrap();
+            assert_eq!(content.login.lifetime.is_fresh(Duration::from_secs(60), received()), serves, "{end}");
+            assert!(!content.login.lifetime.is_fresh(Duration::MAX, received()), "{end}");
             assert!(content.login.credentials.expires_at().is_some_and(|end| (1..=9999).contains(&end.year())));
         }
         for moment in ["1000000000000000000", "9223372036854775807"] {
             let (record, key, application) = record(|json| json.replace("1800000000000", moment));
-            let content = Content::from_record(&record, &key, &application).unwrap();
-            assert!(!content.login.term.is_fresh(Duration::ZERO, received()), "it came from the future");
+            let content = Snapshot::from_record(&record, &key, &application).unwrap();
+            assert!(!content.login.lifetime.is_fresh(Duration::ZERO, received()), "it came from the future");
         }
     }
 
@@ -291,7 +413,7 @@ mod tests {
         ];
         for (row, alter) in rows.into_iter().enumerate() {
             let (record, key, application) = record(alter);
-            let error = Content::from_record(&record, &key, &application).map(|_| ()).unwrap_err();
+            let error = Snapshot::from_record(&record, &key, &application).map(|_| ()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Store, "row {row}");
             assert!(error.to_string().contains("clear()"), "{error}");
         }
