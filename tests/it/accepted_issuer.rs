@@ -128,7 +128,8 @@ async fn metadata_and_callback_name_the_issuer_as_it_is_or_as_the_program_says()
     let auth = web_auth(&application(&provider).danger_accept_issuer("accounts.acme.com"));
     for issuer in ["accounts.acme.com.evil.example", "https://accounts.acme.com", "https://evil.example/", ""] {
         provider.next(Endpoint::Discovery, Fault::new().set("issuer", issuer));
-        let error = auth.begin().await.unwrap_err();
+        let another = web_auth(&application(&provider).danger_accept_issuer("accounts.acme.com"));
+        let error = another.begin().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Discovery, "{issuer}: {error:?}");
     }
     for issuer in ["accounts.acme.com.evil.example", "https://accounts.acme.com", "https://evil.example/", ""] {

@@ -59,7 +59,7 @@ async fn an_origin_that_is_named_alone_is_the_only_one_that_gets_a_token() {
     assert_eq!(api.seen().len(), 0);
 }
 
-/// K27 — on this crate's own requests and on clients that it builds; a program's own name stands.
+/// K27: on this crate's own requests and on clients that it builds; a program's own name stands.
 #[tokio::test]
 async fn requests_name_this_crate_unless_the_program_has_a_name() {
     let api = ScriptedApi::start(|_| answer(200, &[], "")).await;
@@ -89,7 +89,7 @@ async fn requests_name_this_crate_unless_the_program_has_a_name() {
     }
 }
 
-/// K4 — localhost is this machine, whatever a resolver says.
+/// K4: localhost is this machine, whatever a resolver says.
 #[tokio::test]
 async fn localhost_is_never_looked_up() {
     use std::net::SocketAddr;

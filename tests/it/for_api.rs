@@ -44,7 +44,7 @@ async fn an_api_says_who_logs_people_in_for_it() {
     assert_eq!(provider.count(Endpoint::Discovery), 1);
 }
 
-/// K8 — what an API asks for is shown, and bounded by the program.
+/// K8: what an API asks for is shown, and bounded by the program.
 #[tokio::test]
 async fn a_program_says_what_an_api_may_ask_for() {
     let (_provider, api) = api().await;

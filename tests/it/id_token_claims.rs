@@ -226,7 +226,7 @@ async fn claims_are_one_object_of_members_that_stand_there_once() {
     login(&auth).await.unwrap();
 }
 
-/// K16 — Cognito and Apple say `true` as text.
+/// K16: Cognito and Apple say `true` as text.
 #[tokio::test]
 async fn a_profile_is_read_as_it_stands_and_an_email_is_verified_only_where_that_is_said() {
     let provider = TestProvider::start().await;

@@ -420,8 +420,7 @@ async fn a_logout_ends_only_with_the_state_that_was_sent() {
             stream.write_all(request.as_bytes()).await.unwrap();
             status(&read_all(&mut stream).await)
         };
-        let strangers = ["?state=another", "?state=", "?state=a&state=b", ""];
-        for query in &strangers[..if auth0 { 3 } else { 4 }] {
+        for query in ["?state=another", "?state=", "?state=a&state=b"] {
             assert_eq!(come_back(query).await, 400, "{query}");
             assert!(!task.is_finished(), "{query}");
         }

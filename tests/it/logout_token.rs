@@ -39,7 +39,7 @@ async fn a_logout_token_is_signed_by_the_registered_algorithm() {
     assert_eq!(unknown.kind(), ErrorKind::Configuration);
 }
 
-/// K23 — what is set wins over metadata that lists only another one, as Spring Authorization Server's.
+/// K23: what is set wins over metadata that lists only another one, as Spring Authorization Server's.
 #[tokio::test]
 async fn a_registered_algorithm_need_not_be_listed() {
     let provider = TestProvider::builder().id_token_algorithm("ES256").start().await;

@@ -206,7 +206,7 @@ impl CredentialsStore for Careless {
 
     async fn save(&self, key: &RecordKey, _: Option<u64>, record: &Record) -> Result<bool> {
         let mut records = self.records.lock().unwrap();
-        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1);
         assert!(!panics, "cannot keep {record:?} beside {records:?}");
         records.retain(|(kept, _)| kept != key);
         records.push((key.clone(), record.clone()));
@@ -229,7 +229,8 @@ async fn a_store_whose_lock_is_poisoned_costs_an_error_and_no_token() {
     let session = CredentialsManager::new(auth().browser(TestBrowser::new()), store.clone());
     session.login_if_needed().await.unwrap();
 
-    store.panics.store(1, Ordering::SeqCst);
+    // The first save announces the request, and the second stores its answer.
+    store.panics.store(2, Ordering::SeqCst);
     let lost = session.renew().await.unwrap_err();
     let rescued = lost.credentials().expect("the error holds what could not be stored").clone();
     assert!(store.records.is_poisoned());

@@ -135,7 +135,7 @@ fn secrets(provider: &TestProvider, credentials: &[Credentials]) -> Vec<String> 
     secrets
 }
 
-/// I1 — nobody in this process shows a secret to a subscriber at TRACE
+/// I1: nobody in this process shows a secret to a subscriber at TRACE
 #[tokio::test]
 async fn spans_tell_what_was_done_and_how_it_ended_and_hold_no_secret() {
     let notes = Notes::default();

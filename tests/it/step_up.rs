@@ -60,7 +60,7 @@ async fn a_fresher_login_is_asked_for_without_an_id_token_too() {
     }
 }
 
-/// K8 — an API weakens nothing that the program demands.
+/// K8: an API weakens nothing that the program demands.
 #[tokio::test]
 async fn a_step_up_keeps_the_programs_own_demands() {
     let (provider, api, auth) = started().await;

@@ -180,7 +180,7 @@ async fn all_of_auth0s_error_bodies_are_understood() {
     assert!(!all_of(&error).contains("CANARY"), "{error:?}");
 }
 
-/// B28
+/// B28, K14
 #[tokio::test]
 async fn basic_credentials_are_form_encoded_first() {
     let (id, secret) = ("client %&+-_.!~*'()", "s€cret:+%&");

@@ -155,7 +155,7 @@ async fn the_tokens_of_another_person_are_not_handed_out() {
     assert_eq!(halves.provider.count(Endpoint::Token), 2);
 }
 
-/// J6, B19 to B24
+/// J6, B19, B20, B21, B22, B23, B24
 #[tokio::test]
 async fn an_odd_member_throws_no_successor_away() {
     let halves = halves().await;
@@ -193,7 +193,8 @@ async fn a_service_that_is_told_to_wait_waits() {
     let service = Application::new(provider.issuer(), provider.confidential_client_id())
         .client_auth(ClientAuth::client_secret_post(provider.client_secret()))
         .clock(&clock)
-        .client_credentials();
+        .client_credentials()
+        .audience("https://api.acme.com");
     provider.next(Endpoint::Token, Fault::status(429).header("retry-after", "60"));
     for _call in 0..300 {
         assert!(service.token().await.unwrap_err().is_transient());

@@ -59,15 +59,15 @@ fn clones_that_are_dropped_at_the_same_moment_leave_nothing_behind() {
     };
     let clones: Vec<_> = (0..ROUNDS).map(|_| Secret::new(CANARY)).map(|secret| (secret.clone(), secret)).collect();
     let (left, right): (Vec<_>, Vec<_>) = clones.into_iter().unzip();
-    let drop_all = |secrets: Vec<Secret>| {
-        let drop_each = || secrets.into_iter().enumerate().for_each(|(round, secret)| (meet(round), drop(secret)).1);
-        left_behind(CANARY, drop_each).1
+    let drop_all = |secrets: Vec<Secret>| secrets.into_iter().enumerate().for_each(|(round, secret)| (meet(round), drop(secret)).1);
+    let drop_both = || {
+        thread::scope(|scope| {
+            let other = scope.spawn(|| drop_all(left));
+            drop_all(right);
+            other.join().unwrap();
+        });
     };
-    let behind = thread::scope(|scope| {
-        let other = scope.spawn(|| drop_all(left));
-        drop_all(right) + other.join().unwrap()
-    });
-    assert_eq!(behind, 0);
+    assert_eq!(left_behind(CANARY, drop_both).1, 0);
 }
 
 /// I5

@@ -87,6 +87,7 @@ async fn a_person_chooses_among_their_factors() {
     mfa.verify_oob(&any, Some(&Secret::new(provider.otp(JANE).unwrap()))).await.unwrap();
 }
 
+/// K13
 #[tokio::test]
 async fn a_person_answers_on_their_telephone() {
     let (provider, auth0) = jane(TestUser::new(JANE).push()).await;

@@ -118,7 +118,7 @@ async fn what_an_error_came_of_answers_too() {
     let application = Application::new(provider.issuer(), provider.client_id());
     let error = application.renew(&Secret::new("spent")).await.unwrap_err();
     assert!(error.is_refresh_token_dead() && error.is_login_required(), "{error:?}");
-    assert!(error.server_error().is_none(), "its cause has it");
+    assert_eq!(error.server_error().map(|server| server.code()), Some("invalid_grant"));
 }
 
 #[tokio::test]

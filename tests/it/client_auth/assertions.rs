@@ -1,6 +1,7 @@
 //! Client assertions (RFC 7523), checked by another library, and strictly by the provider.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use hallpass::client_auth::PrivateKey;
 use hallpass::testing::{Endpoint, Fault, SeenRequest, TestClient, TestClock, TestProvider};
@@ -89,11 +90,15 @@ async fn a_secret_of_32_bytes_signs_instead_of_being_sent() {
 #[tokio::test]
 async fn every_endpoint_gets_an_assertion_of_its_own() {
     let key = PrivateKey::generate("ES256").unwrap();
-    let provider = TestProvider::builder().client(TestClient::signing("service", key.public_jwk())).start().await;
-    let application = application(&provider, ClientAuth::private_key_jwt(key));
+    let clock = TestClock::new();
+    let client = TestClient::signing("service", key.public_jwk());
+    let provider = TestProvider::builder().client(client).clock(clock.clone()).start().await;
+    let application = application(&provider, ClientAuth::private_key_jwt(key)).clock(&clock);
     provider.next(Endpoint::Token, Fault::status(503));
     let source = application.client_credentials().audience(API);
     assert!(source.token().await.unwrap_err().is_transient());
+    // It is not asked again at once.
+    clock.advance(Duration::from_secs(2));
     source.token().await.unwrap();
     application.revoke(&"unknown".into()).await.unwrap();
     application.introspect(&"unknown".into()).await.unwrap();

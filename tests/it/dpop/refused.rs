@@ -59,8 +59,10 @@ async fn a_renewal_never_falls_back_to_a_bearer_token() {
     assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{error}");
     assert!(error.to_string().contains("DPoP"), "{error}");
     let stored = CredentialsManager::new(auth, store).credentials().await.unwrap();
-    assert_eq!(stored.access_token(), first.access_token(), "nothing of it is stored");
-    assert_eq!(stored.refresh_token(), first.refresh_token());
+    assert_eq!(stored.access_token(), first.access_token(), "the bearer token is not stored");
+    // The old refresh token is spent, so its successor is.
+    assert_eq!(stored.refresh_token(), error.refresh_token());
+    assert_ne!(stored.refresh_token(), first.refresh_token());
     assert_eq!(session.credentials().await.unwrap().access_token(), first.access_token(), "the old token serves while it lasts");
     assert_eq!(provider.count(Endpoint::Token), 2);
 }

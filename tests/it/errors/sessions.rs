@@ -51,9 +51,23 @@ async fn logged_out(page: &mut Page) {
 
 async fn renewals(page: &mut Page) {
     let session = Session::expired(OFFLINE).await;
-    session.provider.next(Endpoint::Token, Fault::close().committed());
-    page.note("a renewal whose answer is lost", session.manager.credentials().await);
-    page.note("a renewal after one whose answer was lost", session.manager.credentials().await);
+    session.provider.always(Endpoint::Token, Fault::close().committed());
+    page.note("a renewal whose answer is lost twice", session.manager.credentials().await);
+    session.clock.advance(Duration::from_secs(5));
+    page.note("a renewal after two whose answers were lost", session.manager.credentials().await);
+    let session = Session::expired(OFFLINE).await;
+    session.provider.always(Endpoint::Token, Fault::answer(403, "text/html", "<h1>Blocked</h1>"));
+    page.note("a firewall's page in the place of an answer", session.manager.credentials().await);
+    for _ in 0..2 {
+        session.clock.advance(Duration::from_secs(70));
+        _ = session.manager.credentials().await;
+    }
+    page.note("a firewall's page for the third time", session.manager.credentials().await);
+    let session = Session::expired(OFFLINE).await;
+    session.provider.always_id_token(|token| _ = token.set("sub", "auth0|another"));
+    page.note("another person's tokens", session.manager.credentials().await);
+    page.note("a session that ended with another person's tokens", session.manager.credentials().await);
+    page.note("a session without a name", session.manager.session("").credentials().await);
     let session = Session::expired(OFFLINE).await;
     page.note("tokens that live too short", session.manager.clone().min_ttl(HOUR).credentials().await);
     let session = Session::expired(OFFLINE).await;

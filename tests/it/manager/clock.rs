@@ -94,19 +94,20 @@ async fn a_min_ttl_beyond_the_life_of_tokens_is_an_error_that_costs_one_request_
     }
 }
 
-/// G17: tokens of no life at all.
+/// B21, J6 — token: 1: a life of no seconds says nothing, so the token serves until an API refuses it
 #[tokio::test]
-async fn tokens_that_end_at_once_are_an_error() {
+async fn a_token_without_a_known_end_serves_until_it_is_refused() {
     let kept = logged_in().await;
     kept.clock.advance(HOUR);
-    kept.provider.always(Endpoint::Token, Fault::new().set("expires_in", 0));
-    for renewals in 1..=3 {
-        let before = kept.asked();
-        assert_eq!(kept.session.credentials().await.unwrap_err().kind(), ErrorKind::Configuration);
-        assert_eq!(kept.asked(), before + 1, "{renewals}: one request for each call, and no loop");
-    }
-    kept.provider.clear(Endpoint::Token);
-    kept.session.credentials().await.unwrap();
+    kept.provider.next(Endpoint::Token, Fault::new().set("expires_in", 0));
+    let before = kept.asked();
+    let renewed = kept.session.credentials().await.unwrap();
+    kept.clock.advance(HOUR * 24);
+    assert_eq!(kept.session.credentials().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(kept.asked(), before + 1);
+    let refused = kept.session.token(Some(renewed.access_token())).await.unwrap();
+    assert_ne!(&refused, renewed.access_token());
+    assert_eq!(kept.asked(), before + 2);
 }
 
 /// G18: a token that lives hardly longer than `min_ttl` is used, and not renewed by every call.
@@ -128,11 +129,12 @@ async fn everybody_agrees_when_a_token_is_due() {
     let kept = logged_in().await;
     let before = kept.asked();
     kept.clock.advance(HOUR - seconds(95));
+    kept.session.credentials().await.unwrap();
     while kept.session.cached().is_some() {
         assert_eq!(kept.asked(), before);
         kept.session.credentials().await.unwrap();
         kept.clock.advance(seconds(1));
     }
     kept.session.credentials().await.unwrap();
-    assert_eq!(kept.asked(), before + 1, "what is not at hand any more is renewed");
+    assert_eq!(kept.asked(), before + 1, "a token that memory does not hand out any more is renewed");
 }

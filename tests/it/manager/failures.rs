@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use hallpass::store::{CredentialsStore as _, Memory};
+use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault};
 use hallpass::{CredentialsManager, ErrorKind, TokenSource as _};
 use tokio::time::timeout;
 
 use super::odd_store::{OddStore, Oddity};
 use super::{HOUR, Kept, logged_in, logged_in_to, seconds};
+
+impl Kept<OddStore> {
+    /// Puts a record in the place of the session's whose content is no JSON.
+    async fn break_record(&self) -> hallpass::store::Record {
+        let mut bytes = self.store.record(&self.key()).await.unwrap().as_bytes().to_vec();
+        *bytes.last_mut().unwrap() = b'!';
+        let broken = hallpass::store::Record::from_bytes(bytes).unwrap();
+        self.store.put(&self.key(), &broken).await;
+        broken
+    }
+}
 
 async fn with_odd_store() -> Kept<OddStore> {
     logged_in_to(OddStore::default(), |provider| provider).await
@@ -40,10 +51,11 @@ async fn each_waiter_has_a_deadline_of_its_own() {
 #[tokio::test]
 async fn a_panic_in_the_store_is_an_error_of_the_store_and_loses_nothing() {
     type Arrange = fn(&OddStore);
-    let rows: [(&str, Arrange); 3] = [
+    let rows: [(&str, Arrange); 4] = [
         ("load", |store| store.next_load(Oddity::Panics)),
         ("lock", |store| store.next_lock(Oddity::Panics)),
-        ("save", |store| store.next_save(Oddity::Panics)),
+        ("announcement", |store| store.next_save(Oddity::Panics)),
+        ("save", |store| store.next_answer(Oddity::Panics)),
     ];
     for (row, arrange) in rows {
         let kept = with_odd_store().await;
@@ -71,35 +83,42 @@ async fn a_store_that_panics_is_an_error_wherever_it_is_used() {
     assert!(kept.session.has_valid(seconds(1)).await.unwrap());
 }
 
-/// G6 — token: 1 for each call
+/// G6, J7 — token: 1 in each pause
 #[tokio::test]
 async fn a_token_that_has_not_ended_serves_while_the_provider_is_in_trouble() {
-    let kept = logged_in().await;
-    let first = kept.session.credentials().await.unwrap();
-    kept.clock.advance(HOUR - seconds(50));
-    let before = kept.asked();
+    let minute = |fault: Fault| fault.header("retry-after", "60");
     let rows = [
-        Fault::status(500),
-        Fault::answer(502, "text/html", "<h1>Bad gateway</h1>"),
-        Fault::status(503).header("retry-after", "7"),
-        Fault::rate_limited(seconds(7)),
-        Fault::error(400, "temporarily_unavailable", "later"),
+        minute(Fault::status(500)),
+        minute(Fault::answer(502, "text/html", "<h1>Bad gateway</h1>")),
+        minute(Fault::status(503)),
+        Fault::rate_limited(seconds(60)),
+        minute(Fault::error(503, "temporarily_unavailable", "later")),
     ];
-    let count = rows.len();
-    for fault in rows.clone() {
-        kept.provider.next(Endpoint::Token, fault);
-        assert_eq!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
-    }
-    assert_eq!(kept.asked(), before + count);
-    kept.clock.advance(seconds(50));
     for fault in rows {
-        kept.provider.next(Endpoint::Token, fault);
-        let error = kept.session.credentials().await.unwrap_err();
-        assert!(error.is_transient() && error.kind() == ErrorKind::Server, "{error:?}");
+        let kept = logged_in().await;
+        let first = kept.session.credentials().await.unwrap();
+        kept.clock.advance(HOUR - seconds(45));
+        let before = kept.asked();
+        kept.provider.always(Endpoint::Token, fault);
+        for _ in 0..20 {
+            assert_eq!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
+        }
+        assert_eq!(kept.asked(), before + 1);
+        kept.clock.advance(seconds(45));
+        for _ in 0..20 {
+            let error = kept.session.credentials().await.unwrap_err();
+            assert!(error.is_transient() && error.kind() == ErrorKind::Server, "{error:?}");
+        }
+        assert_eq!(kept.asked(), before + 1, "it is asked again after its Retry-After");
+        kept.clock.advance(seconds(25));
+        assert!(kept.session.credentials().await.unwrap_err().is_transient());
+        assert_eq!(kept.asked(), before + 2);
+        kept.session.renew().await.unwrap_err();
+        assert_eq!(kept.asked(), before + 3, "by hand it is always asked");
+        kept.provider.clear(Endpoint::Token);
+        assert_ne!(kept.session.renew().await.unwrap().access_token(), first.access_token());
+        assert_eq!(kept.asked(), before + 4);
     }
-    let renewed = kept.session.credentials().await.unwrap();
-    assert_ne!(renewed.access_token(), first.access_token(), "the refresh token is as good as before");
-    assert_eq!(kept.asked(), before + 2 * count + 1);
 }
 
 /// G6: the last minute of a token, and who wants a new one gets none that was there already.
@@ -122,7 +141,7 @@ async fn credentials_that_could_not_be_stored_are_in_the_error_and_stored_by_the
         let old = kept.session.credentials().await.unwrap();
         kept.clock.advance(HOUR);
         let before = kept.asked();
-        kept.store.next_save(oddity);
+        kept.store.next_answer(oddity);
         let error = kept.session.credentials().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Store);
         let rescued = error.credentials().unwrap();
@@ -141,7 +160,8 @@ async fn while_the_store_is_down_memory_serves_and_a_renewal_waits_for_the_store
     let kept = with_odd_store().await;
     kept.clock.advance(HOUR);
     let before = kept.asked();
-    for _ in 0..4 {
+    kept.store.next_answer(Oddity::Fails);
+    for _ in 0..3 {
         kept.store.next_save(Oddity::Fails);
     }
     let rescued = kept.session.credentials().await.unwrap_err().credentials().unwrap().clone();
@@ -163,7 +183,7 @@ async fn a_write_that_is_tried_again_undoes_neither_a_logout_nor_a_login() {
     for logs_in_again in [false, true] {
         let kept = with_odd_store().await;
         kept.clock.advance(HOUR);
-        kept.store.next_save(Oddity::Fails);
+        kept.store.next_answer(Oddity::Fails);
         kept.session.credentials().await.unwrap_err();
         let sibling = kept.sibling();
         sibling.clear().await.unwrap();
@@ -184,10 +204,11 @@ async fn a_write_that_came_too_late_is_forgotten_at_once() {
         let kept = with_odd_store().await;
         kept.clock.advance(HOUR);
         let before = kept.asked();
-        kept.store.next_save(Oddity::Fails);
+        kept.store.next_answer(Oddity::Fails);
         kept.session.credentials().await.unwrap_err();
         kept.sibling().clear().await.unwrap();
         if store_fails {
+            kept.store.next_load(Oddity::None);
             kept.store.next_load(Oddity::Fails);
             let error = kept.session.credentials().await.unwrap_err();
             assert!(error.kind() == ErrorKind::Store && error.credentials().is_none(), "{error:?}");
@@ -212,7 +233,6 @@ async fn a_write_that_came_too_late_is_forgotten_at_once() {
 #[tokio::test]
 async fn whoever_waited_for_the_lock_writes_first_what_another_could_not() {
     let kept = with_odd_store().await;
-    kept.store.bring_along();
     kept.clock.advance(HOUR);
     let (before, gate) = (kept.asked(), kept.provider.hold(Endpoint::Token));
     let locks = kept.store.locks_so_far();
@@ -301,32 +321,6 @@ async fn an_id_token_whose_key_comes_late_is_kept_all_the_same() {
     assert_eq!(kept.asked(), before + 1);
 }
 
-/// G21: by then another process may hold the lock, and be about to renew what would be replaced.
-#[tokio::test]
-async fn an_id_token_whose_key_comes_too_late_replaces_nothing_in_the_store() {
-    let kept = logged_in().await;
-    kept.clock.advance(HOUR);
-    kept.provider.rotate_keys();
-    let gate = kept.provider.hold(Endpoint::Jwks);
-    let renewing = tokio::spawn({
-        let session = kept.session.clone();
-        async move { session.credentials().await }
-    });
-    gate.reached(1).await;
-    let stored = timeout(seconds(10), async {
-        while !kept.sibling().has_valid(HOUR / 2).await.unwrap() {
-            tokio::task::yield_now().await;
-        }
-        kept.store.load(&kept.key()).await.unwrap().unwrap().generation()
-    });
-    let stored = stored.await.unwrap();
-    kept.clock.advance(seconds(11));
-    gate.release();
-    let renewed = renewing.await.unwrap().unwrap();
-    assert!(renewed.id_token_refusal().is_none());
-    assert_eq!(kept.store.load(&kept.key()).await.unwrap().unwrap().generation(), stored);
-}
-
 /// G12 — token: 1
 #[tokio::test]
 async fn tokens_are_stored_before_the_keys_for_their_id_token_are_fetched() {
@@ -364,31 +358,55 @@ async fn tokens_are_stored_before_the_keys_for_their_id_token_are_fetched() {
     assert!(kept.session.credentials().await.unwrap().id_token_refusal().is_none());
 }
 
-/// G27
+/// G27, J11 — token: 1, revoke: 0: an error for who reads, and replaced by a login
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_an_error_and_left_as_it_is() {
-    let kept = with_odd_store().await;
-    let mut bytes = kept.store.record(&kept.key()).await.unwrap().as_bytes().to_vec();
-    *bytes.last_mut().unwrap() = b'!';
-    let broken = hallpass::store::Record::from_bytes(bytes).unwrap();
-    kept.store.put(&kept.key(), &broken).await;
-    let (before, bob) = (kept.asked(), kept.log_in("bob@example.com").await);
-    let session = kept.sibling();
-    let errors = [
-        session.credentials().await.unwrap_err(),
-        session.login_if_needed().await.unwrap_err(),
-        session.has_valid(Duration::ZERO).await.unwrap_err(),
-        session.user().await.unwrap_err(),
-        session.revoke().await.unwrap_err(),
-        session.save(&bob).await.unwrap_err(),
+async fn a_record_that_cannot_be_opened_is_an_error_until_somebody_logs_in() {
+    type Replace =
+        fn(&CredentialsManager, hallpass::Credentials) -> std::pin::Pin<Box<dyn Future<Output = hallpass::Result<()>> + '_>>;
+    let rows: [(&str, Replace); 2] = [
+        ("save", |session, bob| Box::pin(async move { session.save(&bob).await })),
+        ("login_if_needed", |session, _| Box::pin(async move { session.login_if_needed().await.map(drop) })),
     ];
-    for error in errors {
-        assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+    for (row, replace) in rows {
+        let kept = with_odd_store().await;
+        let broken = kept.break_record().await;
+        let (before, bob) = (kept.asked(), kept.log_in("bob@example.com").await);
+        let session = kept.sibling();
+        let errors = [
+            session.credentials().await.unwrap_err(),
+            session.renew().await.unwrap_err(),
+            session.has_valid(Duration::ZERO).await.unwrap_err(),
+            session.user().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.kind() == ErrorKind::Store && error.is_unreadable_record() && !error.is_transient(), "{error:?}");
+        }
+        assert!(!session.is_logged_in().await.unwrap());
+        assert!(!session.status().await.unwrap().is_logged_in());
+        assert_eq!(kept.store.record(&kept.key()).await.unwrap().as_bytes(), broken.as_bytes(), "it is left as it is");
+        assert_eq!((kept.asked(), kept.provider.count(Endpoint::Revoke)), (before + 1, 0), "nobody but Bob asked");
+        replace(&session, bob).await.unwrap_or_else(|error| panic!("{row}: {error}"));
+        assert!(kept.sibling().is_logged_in().await.unwrap(), "{row}");
+        kept.sibling().renew().await.unwrap();
     }
-    assert_eq!(kept.store.record(&kept.key()).await.unwrap().as_bytes(), broken.as_bytes());
-    assert_eq!((kept.asked(), kept.provider.count(Endpoint::Revoke)), (before + 1, 0), "nobody but Bob asked");
-    session.clear().await.unwrap();
-    session.login_if_needed().await.unwrap();
+}
+
+/// G27, J11 — revoke: 0
+#[tokio::test]
+async fn a_record_that_cannot_be_opened_is_removed_by_a_logout() {
+    type End = fn(&CredentialsManager) -> std::pin::Pin<Box<dyn Future<Output = hallpass::Result<()>> + '_>>;
+    let rows: [(&str, End); 3] = [
+        ("clear", |session| Box::pin(session.clear())),
+        ("revoke", |session| Box::pin(session.revoke())),
+        ("logout", |session| Box::pin(session.logout(hallpass::web_auth::Logout::new()))),
+    ];
+    for (row, end) in rows {
+        let kept = with_odd_store().await;
+        kept.break_record().await;
+        end(&kept.sibling()).await.unwrap_or_else(|error| panic!("{row}: {error}"));
+        assert!(kept.store.record(&kept.key()).await.is_none(), "{row}");
+        assert_eq!(kept.provider.count(Endpoint::Revoke), 0, "{row}");
+    }
 }
 
 /// G28

@@ -25,7 +25,7 @@ impl Told {
                 assert!(credentials.refresh_token().is_some());
                 renewed.fetch_add(1, Ordering::SeqCst);
             })
-            .on_lost(move |error| {
+            .on_login_required(move |error| {
                 assert!(error.is_login_required());
                 lost.fetch_add(1, Ordering::SeqCst);
             });
@@ -92,9 +92,10 @@ async fn a_lost_answer_is_a_loss_once_nothing_more_is_tried() {
     let kept = logged_in().await;
     let (told, session) = Told::of(&kept.session);
     kept.clock.advance(HOUR);
-    kept.provider.next(Endpoint::Token, Fault::close());
+    kept.provider.always(Endpoint::Token, Fault::close());
     assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Ambiguous);
     assert_eq!(told.counts(), (0, 0));
+    kept.clock.advance(seconds(5));
     for _ in 0..3 {
         assert!(session.credentials().await.unwrap_err().is_login_required());
     }
@@ -126,7 +127,7 @@ async fn a_panic_in_a_hook_costs_its_waiters_an_error_and_no_token() {
 #[tokio::test]
 async fn a_panic_in_the_hook_of_a_loss_leaves_the_error_as_it_is() {
     let kept = logged_in().await;
-    let session = kept.session.clone().on_lost(|_| panic!("the hook panics, as the test wants"));
+    let session = kept.session.clone().on_login_required(|_| panic!("the hook panics, as the test wants"));
     kept.provider.revoke_everything();
     assert!(session.renew().await.unwrap_err().is_login_required());
     session.login_if_needed().await.unwrap();
@@ -141,7 +142,7 @@ async fn a_panic_in_the_hook_of_a_loss_leaves_the_error_as_it_is() {
 async fn a_renewal_that_could_not_be_stored_is_no_loss() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
     let (told, session) = Told::of(&kept.session);
-    kept.store.next_save(Oddity::Fails);
+    kept.store.next_answer(Oddity::Fails);
     session.renew().await.unwrap_err().credentials().unwrap();
     assert_eq!(told.counts(), (0, 0));
     session.renew().await.unwrap();

@@ -2,6 +2,7 @@
 
 mod api;
 mod clock;
+mod ends;
 mod failures;
 mod hooks;
 mod lost_answers;

@@ -23,15 +23,14 @@ struct Odd {
     removals: VecDeque<Oddity>,
     /// How often a lock was asked for.
     asked_to_lock: usize,
-    /// What stood there when the lock was taken, where the lock brings that along.
-    brought: Option<Option<Record>>,
-    brings_along: bool,
     /// Whatever the key, there is one record.
     one_slot: Option<RecordKey>,
 }
 
 #[derive(Clone)]
 pub(super) enum Oddity {
+    /// Nothing odd: what comes after it is for a later call.
+    None,
     /// An error, and nothing is done.
     Fails,
     /// An error, though what was asked is done.
@@ -77,17 +76,23 @@ impl OddStore {
         self.odd.lock().unwrap().locks.push_back(oddity);
     }
 
-    /// The answer to the next save waits, though it is done.
-    pub(super) fn hold_save(&self) -> Held {
+    /// The save of the next answer to a renewal: the one before it announces the request.
+    pub(super) fn next_answer(&self, oddity: Oddity) {
+        self.next_save(Oddity::None);
+        self.next_save(oddity);
+    }
+
+    /// The save of the next answer to a renewal is done, and does not return.
+    pub(super) fn hold_answer(&self) -> Held {
         let held = Held::new();
-        self.next_save(Oddity::IsHeld(held.clone()));
+        self.next_answer(Oddity::IsHeld(held.clone()));
         held
     }
 
-    /// The next save fails, and the error waits.
-    pub(super) fn hold_failing_save(&self) -> Held {
+    /// The same, but the save fails.
+    pub(super) fn hold_failing_answer(&self) -> Held {
         let held = Held::new();
-        self.next_save(Oddity::IsHeldAndFails(held.clone()));
+        self.next_answer(Oddity::IsHeldAndFails(held.clone()));
         held
     }
 
@@ -103,11 +108,6 @@ impl OddStore {
         let held = Held::new();
         self.odd.lock().unwrap().removals.push_back(Oddity::IsHeld(held.clone()));
         held
-    }
-
-    /// From now on a lock brings along what stood there when it was taken, as a lease of Redis does.
-    pub(super) fn bring_along(&self) {
-        self.odd.lock().unwrap().brings_along = true;
     }
 
     pub(super) fn locks_so_far(&self) -> usize {
@@ -166,25 +166,13 @@ impl CredentialsStore for OddStore {
             odd.asked_to_lock += 1;
             odd.locks.pop_front()
         };
-        let lock = oddly(oddity, self.inner.lock(key, wait)).await?;
-        let found = self.inner.load(&self.key(key)).await?;
-        let mut odd = self.odd.lock().unwrap();
-        odd.brought = odd.brings_along.then_some(found);
-        Ok(lock)
-    }
-
-    async fn load_locked(&self, key: &RecordKey, _: &Lock) -> Result<Option<Record>> {
-        let brought = self.odd.lock().unwrap().brought.take();
-        match brought {
-            Some(found) => Ok(found),
-            None => self.load(key).await,
-        }
+        oddly(oddity, self.inner.lock(key, wait)).await
     }
 }
 
 async fn oddly<T>(oddity: Option<Oddity>, call: impl Future<Output = Result<T>>) -> Result<T> {
     match oddity {
-        None => call.await,
+        None | Some(Oddity::None) => call.await,
         Some(Oddity::Fails) => Err(Error::store("the disk is full")),
         Some(Oddity::Panics) => panic!("the store panics, as the test wants"),
         Some(Oddity::FailsAfterwards) => {

@@ -21,9 +21,10 @@ async fn a_person_is_asked_again_only_for_what_was_not_asked_before() {
         ("openid email offline_access", "https://api.acme.com", false),
         ("offline_access", "https://api.acme.com", false),
         ("openid email offline_access read:messages", "https://api.acme.com", true),
-        ("openid email offline_access read:messages", "https://billing.acme.com", true),
+        // Another audience is first tried as another token of the same login.
+        ("openid email offline_access read:messages", "https://billing.acme.com", false),
         ("openid email offline_access", "https://billing.acme.com", false),
-        ("openid email offline_access", "https://api.acme.com", true),
+        ("openid email offline_access", "https://api.acme.com", false),
         ("openid email offline_access admin", "https://api.acme.com", true),
         ("openid email offline_access admin", "https://api.acme.com", false),
     ];
@@ -80,6 +81,7 @@ async fn only_a_dead_session_opens_a_browser() {
     kept.provider.next(Endpoint::Token, Fault::status(503));
     assert!(kept.session.login_if_needed().await.unwrap_err().is_transient());
     assert_eq!(kept.provider.count(Endpoint::Authorize), 1);
+    kept.clock.advance(seconds(5));
     kept.provider.revoke_everything();
     kept.session.login_if_needed().await.unwrap();
     assert_eq!(kept.provider.count(Endpoint::Authorize), 2);
@@ -219,7 +221,7 @@ async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
 async fn what_could_not_be_stored_is_revoked_too() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
     kept.clock.advance(HOUR);
-    kept.store.next_save(Oddity::Fails);
+    kept.store.next_answer(Oddity::Fails);
     let newer = kept.session.credentials().await.unwrap_err().credentials().unwrap().clone();
     kept.store.next_lock(Oddity::Fails);
     kept.session.revoke().await.unwrap();
@@ -259,12 +261,12 @@ async fn nothing_that_is_shown_holds_a_secret() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
     let credentials = kept.session.credentials().await.unwrap();
     let record = kept.store.record(&kept.key()).await.unwrap();
-    let session = kept.session.session("cookie-4711").on_renewed(|_| ()).on_lost(|_| ());
+    let session = kept.session.session("cookie-4711").on_renewed(|_| ()).on_login_required(|_| ());
     session.save(&credentials).await.unwrap();
-    kept.store.next_save(super::odd_store::Oddity::Fails);
+    kept.store.next_answer(super::odd_store::Oddity::Fails);
     let unsaved = session.renew().await.unwrap_err();
     let rescued = unsaved.credentials().unwrap().clone();
-    kept.provider.next(Endpoint::Token, Fault::close());
+    kept.provider.always(Endpoint::Token, Fault::close());
     let lost = session.renew().await.unwrap_err();
     let spent = session.renew().await.unwrap_err();
     let secrets = [&credentials, &rescued].map(|credentials| {

@@ -45,7 +45,7 @@ async fn memory_does_not_go_back_to_what_was_stored_before_a_login_or_a_logout()
         let kept = logged_in_to(OddStore::default(), |provider| provider).await;
         kept.clock.advance(HOUR);
         let bob = kept.log_in("bob@example.com").await;
-        let held = kept.store.hold_save();
+        let held = kept.store.hold_answer();
         let asking = tokio::spawn({
             let session = kept.session.clone();
             async move { session.credentials().await }
@@ -113,7 +113,7 @@ async fn memory_does_not_go_back_to_what_was_read_before_another_read() {
 async fn whoever_logs_in_while_a_write_fails_stays_logged_in() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
     kept.clock.advance(HOUR);
-    let (bob, held) = (kept.log_in("bob@example.com").await, kept.store.hold_failing_save());
+    let (bob, held) = (kept.log_in("bob@example.com").await, kept.store.hold_failing_answer());
     let asking = tokio::spawn({
         let session = kept.session.clone();
         async move { session.credentials().await }
@@ -302,7 +302,7 @@ async fn a_store_that_mixes_up_sessions_hands_nobody_anothers_token() {
 async fn sessions_are_never_mixed() {
     const USERS: usize = 12;
     let kept = logged_in().await;
-    let manager = kept.session.clone().most_sessions(4);
+    let manager = kept.session.clone().max_sessions(4);
     for user in 0..USERS {
         let email = format!("user{user}@example.com");
         manager.session(&email).save(&kept.log_in(&email).await).await.unwrap();
@@ -340,7 +340,7 @@ async fn sessions_are_never_mixed() {
 #[tokio::test]
 async fn a_session_that_had_to_leave_memory_is_still_logged_in() {
     let kept = logged_in().await;
-    let manager = kept.session.clone().most_sessions(2);
+    let manager = kept.session.clone().max_sessions(2);
     manager.session("first").save(&kept.log_in("first@example.com").await).await.unwrap();
     for other in 0..100 {
         assert!(!manager.session(other.to_string()).is_logged_in().await.unwrap());

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use url::Url;
 
-use super::program::{AUDIENCE, Places, REUSE_INTERVAL};
+use super::program::{AUDIENCE, Places};
 use super::random::Random;
 use crate::scratch_folder::ScratchFolder;
 
@@ -137,8 +137,8 @@ impl Person {
                 let auth = application.web_auth().scope("openid email offline_access").audience(AUDIENCE).ephemeral_port();
                 let auth = auth.browser(OwnBrowser { email: email.clone() }).timeout(LOGIN);
                 let lost = Arc::clone(&counts);
-                let manager = CredentialsManager::new(auth, store.clone()).reuse_interval(REUSE_INTERVAL);
-                let manager = manager.on_lost(move |_: &Error| _ = lost.lost.fetch_add(1, Ordering::Relaxed));
+                let manager = CredentialsManager::new(auth, store.clone());
+                let manager = manager.on_login_required(move |_: &Error| _ = lost.lost.fetch_add(1, Ordering::Relaxed));
                 manager.session(format!("session of {email}"))
             })
             .collect();

@@ -1,15 +1,18 @@
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hallpass::Result;
-use hallpass::store::{Announced, CredentialsStore, Intent, Lock, Outcome, Record, RecordKey};
+use hallpass::store::{CredentialsStore, Lock, Record, RecordFilter, RecordKey};
 
 /// Another store, and something that happens once, at a moment of its use.
 pub struct Interrupted<S> {
     store: S,
     moment: Moment,
     interruption: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// A renewal saves twice: first that it is about to send the refresh token, then the answer.
+    saves: AtomicUsize,
 }
 
 /// When it happens.
@@ -17,9 +20,9 @@ pub struct Interrupted<S> {
 pub enum Moment {
     BeforeLoading,
     BeforeLocking,
-    /// The lock is held, and nobody knows of the refresh token.
+    /// The lock is held, and the record does not say that the refresh token is about to be sent.
     BeforeAnnouncing,
-    /// All know that the refresh token is about to be sent.
+    /// The record says it.
     BeforeSending,
     /// The provider has answered.
     BeforeSaving,
@@ -38,7 +41,7 @@ const MOMENTS: [(&str, Moment); 6] = [
 
 impl<S> Interrupted<S> {
     pub fn new(store: S, moment: Moment, interruption: impl FnOnce() + Send + 'static) -> Self {
-        Self { store, moment, interruption: Mutex::new(Some(Box::new(interruption))) }
+        Self { store, moment, interruption: Mutex::new(Some(Box::new(interruption))), saves: AtomicUsize::new(0) }
     }
 
     fn is_at(&self, moment: Moment) {
@@ -57,9 +60,10 @@ impl<S: CredentialsStore> CredentialsStore for Interrupted<S> {
     }
 
     async fn save(&self, key: &RecordKey, expected: Option<u64>, record: &Record) -> Result<bool> {
-        self.is_at(Moment::BeforeSaving);
+        let is_announcement = self.saves.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+        self.is_at(if is_announcement { Moment::BeforeAnnouncing } else { Moment::BeforeSaving });
         let saved = self.store.save(key, expected, record).await;
-        self.is_at(Moment::BeforeReleasing);
+        self.is_at(if is_announcement { Moment::BeforeSending } else { Moment::BeforeReleasing });
         saved
     }
 
@@ -72,19 +76,8 @@ impl<S: CredentialsStore> CredentialsStore for Interrupted<S> {
         self.store.lock(key, wait).await
     }
 
-    async fn load_locked(&self, key: &RecordKey, lock: &Lock) -> Result<Option<Record>> {
-        self.store.load_locked(key, lock).await
-    }
-
-    async fn announce(&self, key: &RecordKey, lock: &Lock, intent: &Intent) -> Result<Announced> {
-        self.is_at(Moment::BeforeAnnouncing);
-        let announced = self.store.announce(key, lock, intent).await;
-        self.is_at(Moment::BeforeSending);
-        announced
-    }
-
-    fn settle(&self, lock: &Lock, outcome: Outcome) -> bool {
-        self.store.settle(lock, outcome)
+    async fn list(&self, program: &RecordKey, filter: &RecordFilter) -> Result<Vec<RecordKey>> {
+        self.store.list(program, filter).await
     }
 }
 

@@ -17,7 +17,6 @@ impl RedisServer {
     /// # Panics
     /// When it is not there, or takes nothing but TLS.
     pub async fn watch(&self) -> RedisWatch {
-        self.until_no_lease_is_held().await;
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await.expect("Redis is there");
         stream.write_all(format!("AUTH {PASSWORD}\r\nMONITOR\r\n").as_bytes()).await.expect("Redis is there");
         let mut watch = RedisWatch { heard: BufReader::new(stream).lines(), marker: self.connection().await };
@@ -26,23 +25,6 @@ impl RedisServer {
         }
         watch.commands().await;
         watch
-    }
-
-    /// Whoever has renewed lets go of the lease when its caller has the credentials already.
-    async fn until_no_lease_is_held(&self) {
-        let mut connection = self.connection().await;
-        let released = async {
-            while !redis::cmd("KEYS")
-                .arg("*:lease")
-                .query_async::<Vec<String>>(&mut connection)
-                .await
-                .expect("Redis is there")
-                .is_empty()
-            {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, released).await.expect("the lease is let go of");
     }
 }
 
@@ -66,14 +48,13 @@ impl RedisWatch {
         }
     }
 
-    /// The next so many commands, whenever they come.
-    pub async fn next(&mut self, count: usize) -> Vec<String> {
-        let mut commands = Vec::new();
-        while commands.len() < count {
+    /// Waits for so many more of one command: `HMGET record`.
+    pub async fn until(&mut self, command: &str, count: usize) {
+        let mut left = count;
+        while left > 0 {
             let line = self.line().await;
-            commands.extend(told(&line));
+            left -= usize::from(told(&line).is_some_and(|told| told == command));
         }
-        commands
     }
 
     async fn line(&mut self) -> String {

@@ -50,6 +50,11 @@ impl Replica {
         writeln!(self.input, "once {tasks}").expect("the replica listens");
     }
 
+    /// Has so many tasks ask for credentials at once. It ends when they have them.
+    pub fn ask_last(&mut self, tasks: usize) {
+        writeln!(self.input, "last {tasks}").expect("the replica listens");
+    }
+
     /// Has so many tasks ask for credentials again and again for a time.
     pub fn ask_for(&mut self, time: Duration, tasks: usize) {
         writeln!(self.input, "{} {tasks}", time.as_millis()).expect("the replica listens");
@@ -81,6 +86,11 @@ impl Replica {
     pub fn goes_on(&mut self) {
         writeln!(self.input, "go on").expect("the replica listens");
         Signal::Continue.send(self.child.id());
+    }
+
+    /// Until it ended by itself.
+    pub fn ends(mut self) {
+        assert!(self.child.wait().expect("the replica is there").success());
     }
 
     /// `kill -9`.

@@ -1,7 +1,7 @@
 //! One process of a program that runs in several, on one Redis. Environment: `ISSUER`, `CLIENT_ID`, `REDIS_URL`, `SEALING_KEY`
 //! (a number), `LEASE_MILLIS`; `STOP` (when it waits to be stopped, in the words of `Moment`); `MIN_TTL_SECONDS`. With `CLIENT_SECRET`
 //! it asks for tokens of its own, and without it for a person's. Each line of its input, `once TASKS`, `MILLISECONDS TASKS` or
-//! `rounds TASKS ROUNDS`, is answered by one of JSON; `go on` ends the wait.
+//! `rounds TASKS ROUNDS`, is answered by one of JSON; after the answer to `last TASKS` it ends at once; `go on` ends the wait.
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
@@ -53,11 +53,14 @@ async fn answer(mut questions: UnboundedReceiver<String>, source: impl TokenSour
         let words: Vec<&str> = line.split(' ').collect();
         let number = |place: usize| words[place].parse().expect("a number");
         let got = match words[0] {
-            "once" => ask(&source, number(1), Duration::ZERO).await,
+            "once" | "last" => ask(&source, number(1), Duration::ZERO).await,
             "rounds" => ask_at_each_end(&source, number(1), number(2)).await,
             _ => ask(&source, number(1), Duration::from_millis(number(0) as u64)).await,
         };
         println!("{}", json!({ "tokens": got.tokens, "errors": got.errors }));
+        if words[0] == "last" {
+            std::process::exit(0);
+        }
     }
 }
 

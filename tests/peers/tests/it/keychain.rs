@@ -187,8 +187,8 @@ async fn a_bus_without_a_secret_service_is_no_keychain() {
 #[tokio::test]
 async fn a_locked_keychain_is_there() {
     let Some(folder) = logged_in_at_a_desktop() else {
-        let locked = r#"gnome-keyring-daemon --start --components=secrets >&2 && exec "$@""#;
-        return log_in_at("keychain::a_locked_keychain_is_there", locked);
+        let locked = "gnome-keyring-daemon --start --components=secrets";
+        return log_in_at_the_keyring("keychain::a_locked_keychain_is_there", locked);
     };
     let keychain = Keychain::in_folder(PROGRAM, folder.join("records")).unwrap().timeout(Duration::from_secs(2));
     let refused = keychain.save(&key(""), None, &record(1, b"one")).await.unwrap_err();
@@ -235,7 +235,14 @@ async fn an_entry_that_is_no_key_is_left_as_it_is() {
 
 /// The test again, in a process that has a session bus and an unlocked keyring.
 fn log_in_at_a_desktop(test: &str) {
-    log_in_at(test, r#"printf password | gnome-keyring-daemon --unlock --components=secrets >&2 && exec "$@""#);
+    log_in_at_the_keyring(test, "printf password | gnome-keyring-daemon --unlock --components=secrets");
+}
+
+/// `keyring` starts the daemon and does not wait until it is on the bus.
+fn log_in_at_the_keyring(test: &str, keyring: &str) {
+    let owner = "dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetNameOwner";
+    let is_there = format!("{owner} string:org.freedesktop.secrets >/dev/null 2>&1");
+    log_in_at(test, &format!(r#"{keyring} >&2 && until {is_there}; do sleep 0.01; done && exec "$@""#));
 }
 
 /// The test again, in a process that has a session bus, which starts nothing by itself, and what `session` starts.

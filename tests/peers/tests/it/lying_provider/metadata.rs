@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use hallpass::ErrorKind::{Discovery, IdToken};
-use hallpass::Secret;
+use hallpass::testing::TestClock;
+use hallpass::{Application, Secret};
 use hallpass_peers::MockServer;
 use serde_json::{Value, json};
 
@@ -57,16 +60,21 @@ async fn redirects_of_the_metadata_and_of_the_keys_are_not_followed() {
     }
 }
 
-/// D8, D23 — token: 0
+/// D8, D23, J7 — token: 0
 #[tokio::test]
-async fn a_provider_in_trouble_is_asked_again_by_the_next_login() {
-    let provider = MockServer::start();
-    let login = web_auth(&provider);
-    for status in [404, 500, 503] {
+async fn a_provider_in_trouble_is_asked_again_after_a_pause() {
+    let (provider, clock) = (MockServer::start(), TestClock::new());
+    let login = Application::new(provider.issuer(), super::CLIENT_ID).clock(&clock).web_auth().redirect_uri(super::CALLBACK);
+    for (count, status) in [(1, 404), (2, 500), (3, 503)] {
         let lie = json!({ "on": "openid-configuration", "status": status, "raw": "<html>" });
         let error = log_in(&provider, &login, lie).await.unwrap_err();
-        assert_eq!(error.kind(), Discovery, "{error:?}");
-        assert_eq!(error.is_transient(), status >= 500, "{error:?}");
+        let again = login.begin().await.unwrap_err();
+        for error in [error, again] {
+            assert_eq!(error.kind(), Discovery, "{error:?}");
+            assert_eq!(error.is_transient(), status >= 500, "{error:?}");
+        }
+        assert_eq!(provider.count("/.well-known/openid-configuration").await, count, "the next login does not ask at once");
+        clock.advance(Duration::from_secs(60));
     }
     log_in(&provider, &login, json!({ "on": "nothing" })).await.unwrap();
     assert_eq!(provider.count("/.well-known/openid-configuration").await, 4);

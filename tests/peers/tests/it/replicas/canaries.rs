@@ -1,5 +1,7 @@
 //! Whatever Redis was told, holds and writes to its disk while sessions live there, and a search of it for what only their owners may know.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use hallpass::dpop::DpopKey;
@@ -75,6 +77,8 @@ async fn redis_learns_no_secret() {
         fleet.clock.advance(HOUR * 2);
         fleet.provider.next(Endpoint::Token, Fault::status(503));
         session.credentials().await.unwrap_err();
+        // Until then the provider is not asked again.
+        fleet.clock.advance(Duration::from_secs(60));
         secrets.of(&session.credentials().await.unwrap());
         if name.contains("bound") {
             session.revoke().await.unwrap();

@@ -64,7 +64,7 @@ async fn eight_processes_of_a_thousand_tasks_redeem_once_for_each_expiry() {
     let of = |name: &str| commands.iter().filter(|command| command.as_str() == name).count();
     println!(
         "{REPLICAS} processes of {TASKS} tasks, {ROUNDS} rounds in {lives:.1} s: {} tokens, {renewals} redemptions, {} round trips to \
-         Redis ({} to load, {} for the lease, {} for intents and records)",
+         Redis ({} to load, {} for the lease, {} for announcements and records)",
         tokens.len(),
         commands.len(),
         of("HMGET record"),
@@ -77,7 +77,7 @@ async fn eight_processes_of_a_thousand_tasks_redeem_once_for_each_expiry() {
     let requests = fleet.provider.requests(Endpoint::Token);
     let sent: Vec<String> = requests.iter().filter_map(|request| request.field("refresh_token")).collect();
     assert_eq!(sent.iter().collect::<BTreeSet<_>>().len(), sent.len(), "no refresh token was sent twice");
-    // An intent and a record each; where a process had yet to fetch the provider's keys, the ID token came afterwards.
+    // An announcement and a record each; where a process had yet to fetch the provider's keys, the ID token came afterwards.
     assert!((2 * renewals..=2 * renewals + REPLICAS).contains(&of("EVALSHA record")));
     fleet.here().min_ttl(Duration::ZERO).renew().await.expect("the provider never ended the session");
 }

@@ -73,6 +73,24 @@ async fn the_lease_of_a_renewal_is_gone_when_the_credentials_are_there() {
     assert!(!left.iter().any(|name| name.ends_with(":lease")), "{left:?}");
 }
 
+/// J18 — token: 1 by each: the same of a process that ends.
+#[tokio::test]
+async fn a_process_that_ends_when_it_has_its_credentials_leaves_no_lease() {
+    let fleet = Fleet::start().await;
+    let way = Severed::before(&fleet.redis.url()).await;
+    way.delays(300);
+    // A lease that nobody would wait for.
+    let mut ends = fleet.replica(&[("REDIS_URL", way.url()), ("LEASE_MILLIS", "600000")]);
+    ends.ask_last(1);
+    let answer = ends.answer().await;
+    assert_eq!((answer.tokens.len(), answer.errors), (1, Vec::new()));
+    ends.ends();
+    let left = keys(&fleet.redis).await;
+    assert!(!left.iter().any(|name| name.ends_with(":lease")), "{left:?}");
+    fleet.family_lives().await;
+    assert_eq!(fleet.renewals(), 2);
+}
+
 /// J18: what Redis is never told ends by itself, and the release does not wait for that.
 #[tokio::test]
 async fn a_release_waits_for_no_redis_that_is_down() {

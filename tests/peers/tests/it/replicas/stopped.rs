@@ -1,9 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hallpass::ErrorKind;
+use hallpass::testing::TestProvider;
 use hallpass_peers::{Answer, Moment};
 
-use super::{Fleet, LEASE, keys};
+use super::{Fleet, HOUR, LEASE};
 
 fn one(token: &str) -> Answer {
     Answer { tokens: vec![token.to_owned()], errors: Vec::new() }
@@ -27,60 +27,72 @@ async fn a_holder_that_is_stopped_before_it_sends_finds_that_others_have_renewed
 
 /// G21 — token: 1
 #[tokio::test]
-async fn a_holder_whose_lease_has_become_anothers_waits_for_that_one() {
-    const ANOTHERS: Duration = Duration::from_millis(1500);
-    let fleet = Fleet::start().await;
-    let mut stopped = fleet.replica_that_stops(Moment::BeforeAnnouncing);
-    stopped.ask(10);
-    stopped.stops().await;
-    let lease = keys(&fleet.redis).await.into_iter().find(|key| key.ends_with(":lease")).unwrap();
-    let mut redis = fleet.redis.connection().await;
-    let began = Instant::now();
-    let life = ANOTHERS.as_millis() as u64;
-    () = redis::cmd("SET").arg(lease).arg("another").arg("PX").arg(life).query_async(&mut redis).await.unwrap();
-
-    stopped.goes_on();
-    assert_eq!(stopped.answer().await.errors, Vec::<String>::new());
-    assert!(began.elapsed() >= ANOTHERS);
-    assert_eq!(fleet.renewals(), 1);
-    fleet.family_lives().await;
-}
-
-/// G21 — token: 1
-#[tokio::test]
 async fn what_the_provider_gave_a_holder_that_is_stopped_is_stored_when_it_goes_on() {
     let fleet = Fleet::start().await;
     let mut stopped = fleet.replica_that_stops(Moment::BeforeSaving);
     stopped.ask(10);
     stopped.stops().await;
 
-    // Its lease ends, and nobody sends the same refresh token.
-    let error = fleet.here().credentials().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::LoginRequired);
+    // Its lease ends. Others wait for its answer, and do not send the same refresh token.
+    let (here, mut watch) = (fleet.here(), fleet.redis.watch().await);
+    let waiting = tokio::spawn(async move { here.credentials().await });
+    watch.until("HMGET record", 20).await;
     assert_eq!(fleet.renewals(), 1);
 
     stopped.goes_on();
     let answer = stopped.answer().await;
-    assert_eq!(answer.tokens.len(), 1, "{answer:?}");
-    let here = fleet.here().credentials().await.unwrap();
-    assert_eq!(answer, one(here.access_token().expose()));
+    assert_eq!(answer, one(waiting.await.unwrap().unwrap().access_token().expose()));
+    assert_eq!(fleet.renewals(), 1);
+    fleet.family_lives().await;
+}
+
+/// G13, G21 — token: 2: after the deadline others send the refresh token once more, and the later answer stands
+#[tokio::test]
+async fn an_answer_that_is_saved_after_its_deadline_does_not_replace_a_later_one() {
+    let fleet = Fleet::with(TestProvider::builder().access_token_life(HOUR).reuse_interval(HOUR * 24)).await;
+    let mut stopped = fleet.replica_that_stops(Moment::BeforeSaving);
+    stopped.ask(10);
+    stopped.stops().await;
+    fleet.clock.advance(AFTER_THE_DEADLINE);
+    let later = fleet.here().credentials().await.unwrap();
+    assert_eq!(fleet.renewals(), 2);
+
+    stopped.goes_on();
+    assert_eq!(stopped.answer().await, one(later.access_token().expose()));
+    assert_eq!(fleet.here().credentials().await.unwrap().refresh_token(), later.refresh_token());
+    fleet.family_lives().await;
+}
+
+/// G21 — token: 1
+#[tokio::test]
+async fn a_holder_that_is_stopped_for_long_before_it_sends_announces_again() {
+    let fleet = Fleet::start().await;
+    let mut stopped = fleet.replica_that_stops(Moment::BeforeSending);
+    stopped.ask(10);
+    stopped.stops().await;
+    // The process' own clock counts, which no test can set.
+    tokio::time::sleep(LONGER_THAN_AN_ANNOUNCEMENT_HOLDS).await;
+    assert_eq!(fleet.renewals(), 0);
+    stopped.goes_on();
+    let answer = stopped.answer().await;
+    assert_eq!(answer, one(fleet.here().credentials().await.unwrap().access_token().expose()));
     assert_eq!(fleet.renewals(), 1);
     fleet.family_lives().await;
 }
 
 /// G21 — token: 1
 #[tokio::test]
-async fn a_holder_that_is_stopped_between_word_and_deed_sends_what_nobody_else_has_sent() {
+async fn a_holder_that_is_stopped_until_others_have_sent_sends_nothing() {
     let fleet = Fleet::start().await;
     let mut stopped = fleet.replica_that_stops(Moment::BeforeSending);
     stopped.ask(10);
     stopped.stops().await;
-    assert_eq!(fleet.here().credentials().await.unwrap_err().kind(), ErrorKind::LoginRequired);
-    assert_eq!(fleet.renewals(), 0);
-
+    fleet.clock.advance(AFTER_THE_DEADLINE);
+    let renewed = fleet.here().credentials().await.unwrap();
+    assert_eq!(fleet.renewals(), 1);
+    tokio::time::sleep(LONGER_THAN_AN_ANNOUNCEMENT_HOLDS).await;
     stopped.goes_on();
-    let answer = stopped.answer().await;
-    assert_eq!(answer, one(fleet.here().credentials().await.unwrap().access_token().expose()));
+    assert_eq!(stopped.answer().await, one(renewed.access_token().expose()));
     assert_eq!(fleet.renewals(), 1);
     fleet.family_lives().await;
 }
@@ -113,3 +125,6 @@ async fn a_holder_that_dies_keeps_others_out_no_longer_than_its_lease() {
     assert_eq!(fleet.renewals(), 1);
     fleet.family_lives().await;
 }
+
+const AFTER_THE_DEADLINE: Duration = Duration::from_secs(41);
+const LONGER_THAN_AN_ANNOUNCEMENT_HOLDS: Duration = Duration::from_millis(5100);
