@@ -70,9 +70,7 @@ async fn while_the_access_token_serves_the_second_sending_waits() {
     kept.clock.advance(HOUR - seconds(50));
     let before = kept.asked();
     kept.provider.next(Endpoint::Token, Fault::close().committed());
-    for _ in 0..20 {
-        assert_eq!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
-    }
+    assert_eq!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
     assert_eq!(kept.asked(), before + 1);
     kept.clock.advance(seconds(2));
     assert_ne!(kept.session.credentials().await.unwrap().access_token(), first.access_token());
