@@ -47,7 +47,7 @@ impl TokenSource for AccessToken {
 ///
 /// ```
 /// use hallpass::{AccessToken, DynTokenSource, TokenSource as _};
-/// let source = DynTokenSource::new(AccessToken::bearer("a token")?);
+/// let source = DynTokenSource::new(AccessToken::bearer("abc")?);
 /// assert!(source.cached().is_some());
 /// # Ok::<(), hallpass::Error>(())
 /// ```
