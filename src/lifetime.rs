@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::crypto;
 
 /// The time in which an access token serves, and how long before its end it is renewed. The jitter is drawn once, so all tasks
@@ -36,11 +36,11 @@ impl Lifetime {
     /// Whether the token is handed out without a renewal. The jitter takes half of what is left beside `min_ttl` at most: a new
     /// token that lives long enough is fresh.
     pub(crate) fn is_fresh(&self, min_ttl: Duration, now: Timestamp) -> bool {
-        let spare = self.life().saturating_sub(min_ttl) / 2;
-        now.plus(min_ttl.saturating_add(self.jitter().min(spare))) < self.end
-            && now < self.login_end
-            && now < self.renew_at
-            && !self.is_from_the_future(now)
+        // In milliseconds, as each call of an API asks.
+        let min_ttl = millis(min_ttl);
+        let spare = self.end.millis_since(self.received).saturating_sub(min_ttl).max(0) / 2;
+        let margin = min_ttl.saturating_add(i64::from(self.jitter_millis).min(spare));
+        self.end.millis_since(now) > margin && now < self.login_end && now < self.renew_at && !self.is_from_the_future(now)
     }
 
     /// Whether the token is valid for `time` from now.
@@ -56,10 +56,6 @@ impl Lifetime {
     /// Whether the token was too short from the beginning: its successor would be, too.
     pub(crate) fn is_no_longer_than(&self, min_ttl: Duration) -> bool {
         self.life() <= min_ttl
-    }
-
-    fn jitter(&self) -> Duration {
-        Duration::from_millis(self.jitter_millis.into())
     }
 
     pub(crate) fn life(&self) -> Duration {

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::access_token::AccessToken;
 use crate::cache::{Joined, SingleFlight};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::manager::renewal::{LOCK_WAIT, Renewal};
@@ -508,7 +508,7 @@ const LOGIN_WAIT: Duration = Duration::from_secs(10 * 60);
 /// A valid token of the kept login, renewed when it ends or was refused.
 impl TokenSource for CredentialsManager {
     fn cached(&self) -> Option<AccessToken> {
-        let recheck_after = self.stored.settings().recheck_after;
+        let recheck_after = millis(self.stored.settings().recheck_after);
         let (token, age) = self.stored.session.ready_token(self.stored.settings().min_ttl, self.stored.now())?;
         if age >= recheck_after / 2 {
             self.stored.check_in_background();

@@ -104,10 +104,10 @@ impl Known {
         }
     }
 
-    /// The time since the store last held this record. A clock that was set back makes it long.
-    pub(crate) fn age(&self, now: Timestamp) -> Duration {
-        let checked = Timestamp::from_unix_millis(self.checked.load(Ordering::Relaxed));
-        if now < checked { Duration::MAX } else { now.since(checked) }
+    /// Milliseconds since the store last held this record. A clock that was set back makes them many.
+    pub(crate) fn age(&self, now: Timestamp) -> i64 {
+        let age = now.unix_millis().saturating_sub(self.checked.load(Ordering::Relaxed));
+        if age < 0 { i64::MAX } else { age }
     }
 
     pub(crate) fn was_checked(&self, at: Timestamp) {
@@ -137,8 +137,8 @@ impl Session {
         }
     }
 
-    /// The program's own access token if it is fresh, and the time since the store was asked. No allocation, and no lock.
-    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<(AccessToken, Duration)> {
+    /// The program's own access token if it is fresh, and the milliseconds since the store was asked. No allocation, and no lock.
+    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<(AccessToken, i64)> {
         let known = self.known.load();
         let known = known.as_deref().filter(|known| known.unsaved.is_none())?;
         let own = known.own().filter(|own| own.lifetime.is_fresh(min_ttl, now))?;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::Application;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manager::protocol::{Change, End, Event, Origin, Protocol, Serves, Step, View};
@@ -42,7 +42,7 @@ impl StoredSession {
     /// The credentials in memory, if the store held them lately and they serve.
     pub(crate) fn cached(&self, wanted: &Wanted, purpose: &Purpose) -> Option<Credentials> {
         let known = self.session.known().filter(|known| known.unsaved.is_none())?;
-        let is_recent = known.age(self.now()) < self.settings().recheck_after;
+        let is_recent = known.age(self.now()) < millis(self.settings().recheck_after);
         is_recent.then(|| self.usable(&known.snapshot, wanted, purpose)).flatten()
     }
 
