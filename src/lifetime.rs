@@ -50,7 +50,7 @@ impl Lifetime {
 
     /// A clock that shows a time before the token came was set back, so the age of the token is unknown.
     fn is_from_the_future(&self, now: Timestamp) -> bool {
-        now.plus(MAX_CLOCK_DIFFERENCE) < self.received
+        self.received.millis_since(now) > MAX_CLOCK_DIFFERENCE
     }
 
     /// Whether the token was too short from the beginning: its successor would be, too.
@@ -75,7 +75,8 @@ pub(crate) fn is_recent(received: Timestamp, now: Timestamp) -> bool {
 
 const RECENT: Duration = Duration::from_secs(30);
 const MAX_JITTER: Duration = Duration::from_secs(30);
-const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+/// In milliseconds.
+const MAX_CLOCK_DIFFERENCE: i64 = 60_000;
 
 #[cfg(test)]
 mod tests {

@@ -508,12 +508,14 @@ const LOGIN_WAIT: Duration = Duration::from_secs(10 * 60);
 /// A valid token of the kept login, renewed when it ends or was refused.
 impl TokenSource for CredentialsManager {
     fn cached(&self) -> Option<AccessToken> {
-        let recheck_after = millis(self.stored.settings().recheck_after);
-        let (token, age) = self.stored.session.ready_token(self.stored.settings().min_ttl, self.stored.now())?;
-        if age >= recheck_after / 2 {
-            self.stored.check_in_background();
-        }
-        (age < recheck_after).then_some(token)
+        let Settings { min_ttl, recheck_after, .. } = self.stored.settings();
+        let recheck_after = millis(*recheck_after);
+        self.stored.session.ready_token(*min_ttl, self.stored.now(), |age| {
+            if age >= recheck_after / 2 {
+                self.stored.check_in_background();
+            }
+            age < recheck_after
+        })
     }
 
     async fn token(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {

@@ -137,12 +137,13 @@ impl Session {
         }
     }
 
-    /// The program's own access token if it is fresh, and the milliseconds since the store was asked. No allocation, and no lock.
-    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp) -> Option<(AccessToken, i64)> {
+    /// The program's own access token if it is fresh. `may_serve` decides by the milliseconds since the store was asked. No
+    /// allocation, and no lock.
+    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp, may_serve: impl FnOnce(i64) -> bool) -> Option<AccessToken> {
         let known = self.known.load();
         let known = known.as_deref().filter(|known| known.unsaved.is_none())?;
         let own = known.own().filter(|own| own.lifetime.is_fresh(min_ttl, now))?;
-        Some((own.credentials.access_token().clone(), known.age(now)))
+        may_serve(known.age(now)).then(|| own.credentials.access_token().clone())
     }
 
     pub(crate) fn known(&self) -> Option<Arc<Known>> {
