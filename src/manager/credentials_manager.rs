@@ -258,21 +258,21 @@ impl CredentialsManager {
     /// None when only a login helps.
     #[cfg(feature = "loopback")]
     async fn sufficient(&self) -> Result<Option<Credentials>> {
-        let known = match self.stored.load().await {
-            Ok(Some(known)) => known,
+        let stored = match self.stored.load().await {
+            Ok(Some(stored)) => stored,
             Ok(None) => return Ok(None),
             Err(error) if error.is_unreadable_record() => return Ok(None),
             Err(error) => return Err(error),
         };
         // A token that is valid may be refused all the same, so it does not do when there is no way to another one.
-        if known.snapshot.refresh_state().ended.is_some() {
+        if stored.refresh_state().ended.is_some() {
             return Ok(None);
         }
         match self.credentials().await {
             Ok(credentials) => Ok(Some(credentials).filter(|credentials| self.web_auth().is_satisfied_by(credentials))),
             Err(error) if error.is_login_required() => Ok(None),
             // The provider gives this login no token for the program's API.
-            Err(error) if self.stored.is_for_another_api(&known.snapshot) && !error.is_transient() => Ok(None),
+            Err(error) if self.stored.is_for_another_api(&stored) && !error.is_transient() => Ok(None),
             Err(error) => Err(error),
         }
     }

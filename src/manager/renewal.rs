@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, GrantFate, Result};
-use crate::manager::protocol::{Answer, Change, End, Event, Protocol, Reason, RefreshState, SENDS_WITHIN, Step};
+use crate::manager::protocol::{Answer, Change, End, Event, Protocol, Reason, SENDS_WITHIN, Step};
 use crate::manager::session::Purpose;
 use crate::manager::snapshot::{Snapshot, Wanted};
 use crate::manager::stored_session::{StoredSession, contended};
@@ -82,8 +82,8 @@ impl Renewal {
 
     async fn load(&mut self) -> Event {
         match self.stored.load().await {
-            Ok(known) => {
-                self.loaded = known.map(|known| known.snapshot.clone());
+            Ok(loaded) => {
+                self.loaded = loaded;
                 let Some(loaded) = &self.loaded else { return Event::Loaded(None) };
                 let (serving, view) = self.stored.view(loaded, &self.wanted, &self.purpose);
                 self.serving = serving;
@@ -122,9 +122,8 @@ impl Renewal {
             }
         };
         let since = self.stored.session.version();
-        if let Change::State(RefreshState { in_flight: Some(in_flight), .. }) = change
-            && in_flight.deadline > now
-        {
+        let is_announcement = matches!(change, Change::State(state) if state.in_flight.is_some_and(|own| own.deadline > now));
+        if is_announcement {
             self.announced = Some(Instant::now());
         }
         let saved = self.stored.write(expected, &newer).await;
@@ -136,12 +135,16 @@ impl Renewal {
             }
             Ok(false) => Event::Conflict,
             Err(error) => {
-                if let Change::Tokens(origin) = change {
-                    self.failure = Some(error.rescuing(&newer.login.credentials));
-                    self.stored.could_not_write(newer, origin, since);
-                } else {
-                    self.failure.get_or_insert(error);
+                match change {
+                    Change::Tokens(origin) => {
+                        self.failure = Some(error.rescuing(&newer.login.credentials));
+                        self.stored.could_not_write(newer, origin, since);
+                        return Event::StoreFailed;
+                    }
+                    Change::State(_) if is_announcement => self.stored.save_state_later(generation, loaded.refresh_state()),
+                    Change::State(state) => self.stored.save_state_later(expected, state),
                 }
+                self.failure.get_or_insert(error);
                 Event::StoreFailed
             }
         }

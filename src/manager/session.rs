@@ -14,7 +14,7 @@ use crate::cache::SingleFlight;
 use crate::clock::Timestamp;
 use crate::credentials::Credentials;
 use crate::crypto;
-use crate::manager::protocol::Origin;
+use crate::manager::protocol::{Origin, RefreshState};
 use crate::manager::snapshot::{Granted, Snapshot, Wanted};
 use crate::store::RecordKey;
 
@@ -25,8 +25,7 @@ pub(crate) struct Session {
     known: ArcSwapOption<Known>,
     version: Mutex<Version>,
     pub(crate) backoff: Backoff,
-    /// Mostly none.
-    flights: Mutex<Option<Box<Flights>>>,
+    seldom: Mutex<Option<Box<Seldom>>>,
     /// The generation whose loss the program was told of; 0 for none.
     lost: AtomicU64,
     last_used: AtomicI64,
@@ -39,8 +38,12 @@ pub(crate) struct Version {
     reads: u32,
 }
 
+/// The parts that a session at rest has no room for.
 #[derive(Default)]
-struct Flights(Vec<(FlightKey, Weak<SingleFlight<Credentials>>)>);
+struct Seldom {
+    flights: Vec<(FlightKey, Weak<SingleFlight<Credentials>>)>,
+    unsaved_state: Option<UnsavedState>,
+}
 
 /// The record as it was last read or written, or as it is to be written.
 pub(crate) struct Known {
@@ -61,6 +64,12 @@ pub(crate) enum Unsaved {
     Login,
     /// Tokens that a renewal brought. They replace older ones of the same login only.
     Renewal(Origin),
+}
+
+/// A state of the refresh token that the store did not take, in place of that in the record of this generation.
+struct UnsavedState {
+    generation: u64,
+    state: RefreshState,
 }
 
 /// The purpose of a run: callers with the same purpose share it.
@@ -131,7 +140,7 @@ impl Session {
             known: ArcSwapOption::empty(),
             version: Mutex::default(),
             backoff: Backoff::default(),
-            flights: Mutex::default(),
+            seldom: Mutex::default(),
             lost: AtomicU64::new(0),
             last_used: AtomicI64::new(0),
         }
@@ -139,7 +148,12 @@ impl Session {
 
     /// The program's own access token if it is fresh. `may_serve` decides by the milliseconds since the store was asked. No
     /// allocation, and no lock.
-    pub(crate) fn ready_token(&self, min_ttl: Duration, now: Timestamp, may_serve: impl FnOnce(i64) -> bool) -> Option<AccessToken> {
+    pub(crate) fn ready_token(
+        &self,
+        min_ttl: Duration,
+        now: Timestamp,
+        may_serve: impl FnOnce(i64) -> bool,
+    ) -> Option<AccessToken> {
         let known = self.known.load();
         let known = known.as_deref().filter(|known| known.unsaved.is_none())?;
         let own = known.own().filter(|own| own.lifetime.is_fresh(min_ttl, now))?;
@@ -216,23 +230,46 @@ impl Session {
 
     /// The run that callers with this purpose share. It is found as long as it is held.
     pub(crate) fn flight(&self, key: FlightKey) -> Arc<SingleFlight<Credentials>> {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let Flights(flights) = &mut **flights.get_or_insert_default();
-        if let Some(flight) = flights.iter().find(|(known, _)| *known == key).and_then(|(_, flight)| flight.upgrade()) {
-            return flight;
-        }
-        flights.retain(|(_, flight)| flight.strong_count() > 0);
-        let flight = Arc::new(SingleFlight::new());
-        flights.push((key, Arc::downgrade(&flight)));
-        flight
+        self.with_seldom(|seldom| {
+            let same = seldom.flights.iter().find(|(known, _)| *known == key);
+            if let Some(flight) = same.and_then(|(_, flight)| flight.upgrade()) {
+                return flight;
+            }
+            seldom.flights.retain(|(_, flight)| flight.strong_count() > 0);
+            let flight = Arc::new(SingleFlight::new());
+            seldom.flights.push((key, Arc::downgrade(&flight)));
+            flight
+        })
     }
 
     /// Frees the room that runs took, once none is held: a session at rest is small.
     pub(crate) fn forget_flights(&self) {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.as_ref().is_some_and(|flights| flights.0.iter().all(|(_, flight)| flight.strong_count() == 0)) {
-            *flights = None;
+        let mut seldom = self.seldom.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_held = |seldom: &Seldom| seldom.flights.iter().any(|(_, flight)| flight.strong_count() > 0);
+        if seldom.as_ref().is_some_and(|seldom| !is_held(seldom) && seldom.unsaved_state.is_none()) {
+            *seldom = None;
         }
+    }
+
+    /// The record of this generation has this state, although the store does not say so.
+    pub(crate) fn keep_state(&self, generation: u64, state: RefreshState) {
+        self.with_seldom(|seldom| seldom.unsaved_state = Some(UnsavedState { generation, state }));
+    }
+
+    /// The kept state, if it belongs to this record.
+    pub(crate) fn kept_state(&self, generation: u64) -> Option<RefreshState> {
+        let seldom = self.seldom.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaved = seldom.as_ref()?.unsaved_state.as_ref()?;
+        (unsaved.generation == generation).then_some(unsaved.state)
+    }
+
+    /// The store has a newer record than the one of this generation.
+    pub(crate) fn forget_state(&self, generation: u64) {
+        self.with_seldom(|seldom| seldom.unsaved_state.take_if(|unsaved| unsaved.generation == generation));
+    }
+
+    fn with_seldom<T>(&self, change: impl FnOnce(&mut Seldom) -> T) -> T {
+        change(self.seldom.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
     }
 
     /// `true` when the program was not told before that this generation needs a login.

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::application::Application;
 use crate::clock::{Timestamp, millis};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manager::protocol::{Change, End, Event, Origin, Protocol, Serves, Step, View};
+use crate::manager::protocol::{Change, End, Event, Origin, Protocol, RefreshState, Serves, Step, View};
 use crate::manager::session::{Known, Purpose, Session, Unsaved, Version};
 use crate::manager::settings::{Program, Settings};
 use crate::manager::snapshot::{Snapshot, Wanted, hash};
@@ -138,9 +140,37 @@ impl StoredSession {
     }
 
     /// The record as the store holds it, after a write that failed was tried again.
-    pub(crate) async fn load(&self) -> Result<Option<Arc<Known>>> {
+    pub(crate) async fn load(&self) -> Result<Option<Snapshot>> {
         self.try_again_to_write().await?;
-        self.read_and_learn().await
+        let Some(known) = self.read_and_learn().await? else { return Ok(None) };
+        let (snapshot, kept) = (&known.snapshot, self.session.kept_state(known.snapshot.generation));
+        Ok(Some(kept.map_or_else(|| snapshot.clone(), |state| snapshot.with_state(snapshot.generation, state))))
+    }
+
+    /// Saves a state in the record of this generation later: the store failed, or may have taken an announcement that is not
+    /// followed by a request. Other processes wait for that request.
+    pub(crate) fn save_state_later(&self, generation: u64, state: RefreshState) {
+        self.session.keep_state(generation, state);
+        let own = self.clone();
+        // Without a thread the next renewal does it.
+        _ = worker::spawn(async move {
+            let mut is_known = false;
+            for pause in SAVES_AFTER {
+                sleep(pause).await;
+                is_known = match own.read().await {
+                    Ok(Some(stored)) if stored.generation == generation => {
+                        let newer = stored.with_state(next_generation(own.now(), Some(generation)), state);
+                        own.write(generation, &newer).await.is_ok()
+                    }
+                    // A store that hung may take the announcement later.
+                    read => read.is_ok(),
+                };
+            }
+            if is_known {
+                own.session.forget_state(generation);
+                own.session.forget_flights();
+            }
+        });
     }
 
     async fn read_and_learn(&self) -> Result<Option<Arc<Known>>> {
@@ -362,3 +392,5 @@ pub(crate) fn contended() -> Error {
 }
 
 const MAX_ATTEMPTS: usize = 10;
+/// Within the time for which others wait.
+const SAVES_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];

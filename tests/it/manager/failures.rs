@@ -434,3 +434,48 @@ async fn ten_thousand_managers_leave_nothing_running() {
     });
     over.await.unwrap();
 }
+
+/// Programs that send no refresh token twice.
+fn sending_once(session: CredentialsManager) -> CredentialsManager {
+    session.resend_after_lost_answer(false)
+}
+
+/// J27 — token: 1: the store took the announcement of a request that was not sent
+#[tokio::test]
+async fn an_announcement_that_failed_costs_this_process_nothing() {
+    let kept = with_odd_store().await;
+    let session = sending_once(kept.sibling());
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.store.next_save(Oddity::FailsAfterwards);
+    assert_eq!(session.credentials().await.unwrap_err().kind(), ErrorKind::Store);
+    assert_eq!(kept.asked(), before);
+    session.credentials().await.unwrap();
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// J27 — token: 1: it is taken back within the time for which others wait
+#[tokio::test]
+async fn an_announcement_that_failed_costs_other_processes_nothing() {
+    let kept = with_odd_store().await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.store.next_save(Oddity::FailsAfterwards);
+    assert_eq!(kept.session.credentials().await.unwrap_err().kind(), ErrorKind::Store);
+    sending_once(kept.sibling()).credentials().await.unwrap();
+    assert_eq!(kept.asked(), before + 1);
+}
+
+/// J27 — token: 2: the provider did not take the refresh token, and the store did not take that it did not
+#[tokio::test]
+async fn an_answer_that_could_not_be_recorded_costs_other_processes_nothing() {
+    let kept = with_odd_store().await;
+    kept.clock.advance(HOUR);
+    let before = kept.asked();
+    kept.provider.next(Endpoint::Token, Fault::status(503));
+    kept.store.next_answer(Oddity::Fails);
+    assert_eq!(kept.session.credentials().await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(kept.asked(), before + 1);
+    sending_once(kept.sibling()).credentials().await.unwrap();
+    assert_eq!(kept.asked(), before + 2);
+}
