@@ -167,7 +167,7 @@ impl CredentialsManager {
 
     /// Returns credentials for another API, by the same login: a multi-resource refresh token buys an access token for
     /// `audience` with `scope`. Where the login named a [`resource`](WebAuth::resource), `audience` is one too. They are kept and
-    /// renewed like the login's own, and have no refresh token or ID token of their own. When the provider refuses that API,
+    /// renewed like the login's own, and have neither a refresh token nor an ID token. When the provider refuses that API,
     /// the login goes on: a [`start`](WebAuth::start) with that API helps.
     ///
     /// # Errors
@@ -220,7 +220,7 @@ impl CredentialsManager {
     /// As [`credentials`](Self::credentials) and [`WebAuth::start`].
     ///
     /// # Cancel safety
-    /// Dropping the future ends a login that is under way, and loses nothing that was stored.
+    /// Dropping the future ends a login that has begun, and loses nothing that was stored.
     #[cfg(feature = "loopback")]
     pub async fn login_if_needed(&self) -> Result<Credentials> {
         if let Some(credentials) = self.sufficient().await? {
@@ -373,7 +373,7 @@ impl CredentialsManager {
     }
 
     /// Forgets the credentials, here and in the store. The provider is not told: see [`revoke`](Self::revoke). A renewal that
-    /// is under way does not bring them back, in any process. Other processes notice within
+    /// has begun does not bring them back, in any process. Other processes notice within
     /// [`recheck_after`](Self::recheck_after).
     ///
     /// # Errors
@@ -382,8 +382,8 @@ impl CredentialsManager {
         self.stored.remove().await
     }
 
-    /// Revokes the refresh token at the provider, then forgets the credentials. A renewal that is under way, in any process, is
-    /// waited for, up to a minute. When the provider cannot be reached, the credentials are kept, so that it can be tried again.
+    /// Revokes the refresh token at the provider, then forgets the credentials. It waits for a renewal that has begun in any
+    /// process, up to a minute. When the provider cannot be reached, the credentials are kept, so that it can be tried again.
     /// A provider without revocation, such as Entra ID, is such an error; use [`clear`](Self::clear) there.
     ///
     /// # Errors
@@ -493,7 +493,7 @@ impl CredentialsManager {
 /// Those of [`CredentialsManager::login_if_needed`].
 ///
 /// # Cancel safety
-/// Dropping the future ends a login that is under way, and loses nothing that was stored.
+/// Dropping the future ends a login that has begun, and loses nothing that was stored.
 #[cfg(feature = "loopback")]
 pub async fn stay_logged_in(auth: impl Into<WebAuth>, store: impl CredentialsStore) -> Result<CredentialsManager> {
     let session = CredentialsManager::new(auth, store);

@@ -18,7 +18,7 @@ pub(crate) struct RefreshState {
     pub(crate) is_reusable: bool,
 }
 
-/// A token request under way. It is saved before the refresh token is sent.
+/// A token request without an answer yet. It is saved before the refresh token is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct InFlight {
     pub(crate) token: TokenHash,
@@ -79,9 +79,9 @@ pub(crate) enum Serves {
 /// A renewal of one record as a state machine: [`next`](Self::next) is told what came of a step and returns the next one. It does
 /// no input or output and reads no clock.
 ///
-/// A refresh token is sent only after a record that says so was saved in the place of the one that was read, so of several
-/// processes one sends it. The others wait for the answer until the deadline in that record. After that the answer is lost, and the
-/// token is sent once more.
+/// A process announces a request before it sends the refresh token: it saves the announcement in the place of the record that it
+/// read, so one of several processes sends. The others wait for the answer until the deadline in the announcement. After that the
+/// answer is lost, and the token is sent once more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Protocol {
     phase: Phase,
@@ -117,7 +117,7 @@ enum Phase {
     Refused,
     /// Saves the successor.
     Keeping,
-    /// Reads who changed the record meanwhile.
+    /// Reads the record that another process saved.
     Contending,
     Over,
 }
@@ -290,8 +290,8 @@ impl Protocol {
         self.go(Phase::Announcing(in_flight), Step::Save { expected: view.generation, change: Change::State(state) })
     }
 
-    /// The time in which an answer to another's request can still come: until its deadline, and no longer than such a request takes,
-    /// should the clocks differ.
+    /// The time in which an answer to another's request can still come: until its deadline, and at most for the time that a
+    /// request takes, because clocks differ.
     fn time_left(&mut self, generation: u64, in_flight: InFlight, now: Timestamp) -> Duration {
         let since = match self.awaited {
             Some((awaited, since)) if awaited == generation => since,
@@ -301,7 +301,7 @@ impl Protocol {
         in_flight.deadline.since(now).min(HOLD.saturating_sub(now.since(since)))
     }
 
-    /// A process that was stopped while it announced announces again: others may have waited for it in vain.
+    /// A process that was stopped while it announced announces again: the time for which others waited may be over.
     fn announced(&mut self, generation: u64, in_flight: InFlight, now: Timestamp) -> Step {
         self.announced = Some((generation, in_flight));
         if now.since(in_flight.sent) >= SENDS_WITHIN {

@@ -19,7 +19,7 @@ use crate::store::{Record, RecordKey};
 /// A record's content. Texts are borrowed both ways, so that no copy of a token is left behind.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
-    /// Whose record it is: a store that mixes them up is found out.
+    /// The owner of the record. A store that mixes records up is noticed by it.
     #[serde(borrow)]
     key: Text<'a>,
     /// The labels that a store can search: see `Record::session` and the methods after it.

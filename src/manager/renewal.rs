@@ -242,7 +242,7 @@ impl Renewal {
         self.long_enough(&stored, credentials)
     }
 
-    /// Saves an ID token that was verified after the tokens were stored. If another record was saved meanwhile, the older ID
+    /// Saves an ID token that was verified after the tokens were stored. If another record was saved since, the older ID
     /// token stays.
     async fn keep_id_token(&mut self, stored: &Snapshot, verified: &Credentials) {
         let Some(id_token) = verified.id_token() else { return };
@@ -292,8 +292,7 @@ impl Renewal {
         error
     }
 
-    /// While the provider or the store is in trouble, a token that is valid serves. Only credentials that could not be stored
-    /// are an error all the same.
+    /// While the provider or the store fails, a valid token serves. Credentials that could not be stored are an error.
     fn serve_meanwhile(&self, error: Error) -> Result<Credentials> {
         let is_trouble = error.is_transient() || error.kind() == ErrorKind::Store;
         if !is_trouble || error.credentials().is_some() || error.is_unreadable_record() {

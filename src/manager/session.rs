@@ -197,7 +197,7 @@ impl Session {
         });
     }
 
-    /// This process stored the record. After another write meanwhile only the store knows which was last.
+    /// This process stored the record. If it wrote another one at the same time, only the store knows the last.
     pub(crate) fn wrote(&self, written: Known, since: Version) {
         self.change(|version| {
             let is_last = version.writes == since.writes;
@@ -206,7 +206,7 @@ impl Session {
         });
     }
 
-    /// The store did not take the record. After another write meanwhile, that one stands.
+    /// The store did not take the record. A record that this process wrote since `since` counts more.
     pub(crate) fn could_not_write(&self, unwritten: Known, since: Version) {
         self.change(|version| {
             if version.writes == since.writes {

@@ -73,7 +73,7 @@ impl StoredSession {
         is_final.then(|| granted.credentials.clone())
     }
 
-    /// A login for another API than the program's serves the program by a token of its own.
+    /// A login for another API than the program's needs another access token for the program.
     pub(crate) fn own(&self, snapshot: &Snapshot, wanted: &Wanted) -> Wanted {
         if *wanted != Wanted::default() || !self.is_for_another_api(snapshot) {
             return wanted.clone();
@@ -263,7 +263,7 @@ impl StoredSession {
         }
     }
 
-    /// The tokens of a renewal replace those of an earlier request of the same login, whatever else was saved meanwhile.
+    /// The tokens of a renewal replace those of an earlier request of the same login.
     async fn write_renewal_again(&self, unsaved: &Snapshot, origin: Origin) -> Result<()> {
         let since = self.session.version();
         let (mut protocol, mut step) = Protocol::keep(origin);

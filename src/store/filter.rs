@@ -14,7 +14,7 @@ pub enum RecordFilter {
 }
 
 impl RecordFilter {
-    /// Whether the record is one of those.
+    /// Returns whether the record is selected.
     #[must_use]
     pub fn matches(&self, record: &Record) -> bool {
         match self {

@@ -5,16 +5,16 @@ use url::form_urlencoded;
 
 use crate::crypto;
 
-/// Whose credentials a record holds: the issuer, the application there, and which of its sessions.
+/// The owner of a record's credentials: an issuer, an application there, and one of its sessions.
 ///
-/// `Debug` shows no session: it may be the text of a cookie, and whoever has that is logged in.
+/// `Debug` shows no session. The session may be the text of a cookie, which is as good as a login.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordKey {
     program: Arc<Program>,
     session: Box<str>,
 }
 
-/// What all sessions of a program have in common, and keep once.
+/// The parts that all sessions of a program share.
 #[derive(PartialEq, Eq, Hash)]
 struct Program {
     issuer: Box<str>,
@@ -78,7 +78,7 @@ impl RecordKey {
         &self.program.issuer
     }
 
-    /// What the provider calls the program.
+    /// The client ID.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.program.client_id
@@ -90,8 +90,8 @@ impl RecordKey {
         &self.session
     }
 
-    /// All of it as 64 hexadecimal digits, the same on every machine: fit for a file's name or a database's key. They are made
-    /// anew by each call, so that who holds many keys need not hold them.
+    /// All of it as 64 hexadecimal digits, the same on every machine: fit for a file's name or a database's key. Each call
+    /// computes them, so keys stay small.
     #[must_use]
     pub fn id(&self) -> String {
         let [issuer, client_id, session] = [self.issuer(), self.client_id(), self.session()];

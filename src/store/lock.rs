@@ -98,7 +98,7 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// One mutex for each key that somebody holds or waits for.
+/// One mutex for each key that is held or waited for.
 fn mutex_of(key: RecordKey) -> Arc<AsyncMutex<()>> {
     static MUTEXES: OnceLock<Mutex<HashMap<RecordKey, Weak<AsyncMutex<()>>>>> = OnceLock::new();
     let mut mutexes = MUTEXES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

@@ -35,8 +35,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where credentials are kept: one record for each session. Any place that can replace a value only if it is still the
-/// one that was read makes a store.
+/// A store of credentials: one record for each session. Any database with compare-and-swap can be a store.
 ///
 /// Calls for different keys may run at once, and so may calls for one key. `testing::store_contract` is the suite that a
 /// store has to pass.
@@ -47,8 +46,8 @@ pub trait CredentialsStore: Send + Sync + 'static {
     /// `Store`. A record that cannot be read is left as it is.
     fn load(&self, key: &RecordKey) -> impl Future<Output = Result<Option<Record>>> + Send;
 
-    /// Puts `record` in the place of the one whose generation is `expected`, or where there is none if that is `None`, in
-    /// one step: a crash leaves the old one or the new one. `false`: somebody else was first, and nothing was changed.
+    /// Replaces the record of the generation `expected` by `record`; `None` expects no record. It is one atomic step: a crash
+    /// leaves the old record or the new one. Returns `false` if another record was found, and changes nothing then.
     ///
     /// # Errors
     /// `Store`.
@@ -60,8 +59,8 @@ pub trait CredentialsStore: Send + Sync + 'static {
     /// `Store`.
     fn remove(&self, key: &RecordKey) -> impl Future<Output = Result<()>> + Send;
 
-    /// Exclusive use of the record among all who share the store, until the lock is dropped. Waits no longer than `wait`.
-    /// By default that is among the users of this process, whatever their store: right where no other process has it.
+    /// Locks the record against all other users of the store, until the lock is dropped. Waits for `wait` at most. The default
+    /// excludes only users in this process, of any store: enough for a store that no other process uses.
     ///
     /// # Errors
     /// `Store` when the time is over.
@@ -86,7 +85,7 @@ pub trait CredentialsStore: Send + Sync + 'static {
 }
 
 impl Error {
-    /// A failure of a store of one's own, whose cause is its [`source`](std::error::Error::source). Keep tokens out of that.
+    /// An error of a custom store, with its cause as [`source`](std::error::Error::source). Keep tokens out of the cause.
     ///
     /// ```
     /// use hallpass::{Error, ErrorKind};

@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::json::{self, Text};
 use crate::store::RecordKey;
 
-/// What a store keeps: bytes that say which format and which generation they are. They hold tokens, so a store that
-/// others can read has to seal them; `Debug` shows none, and they are wiped on drop.
+/// The content of a store's record: bytes that begin with a format and a generation. They hold tokens, so a store that others
+/// can read has to seal them. `Debug` shows none, and they are wiped on drop.
 #[derive(Clone)]
 pub struct Record {
     bytes: Zeroizing<Vec<u8>>,

@@ -7,17 +7,16 @@ use crate::crypto::{self, Cipher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Record, RecordKey};
 
-/// The key that records are sealed with: 32 bytes that nobody can guess. It is wiped with its last clone, and `Debug`
-/// shows none of it.
+/// The key that records are sealed with: 32 random bytes. It is wiped with its last clone, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct SealingKey(Arc<Zeroizing<[u8; 32]>>);
 
-/// Seals records, so that who reads the store learns no token, and who writes it can neither make a record up nor give one
-/// session another's: AES-256-GCM, bound to the record's key, its generation and the format. It does not show that a record
-/// was put back in its own place after a newer one.
+/// Seals records with AES-256-GCM, bound to the record's key, its generation and the format. A reader of the store learns no
+/// token. A writer of the store can neither make a record up nor give one session another's. Sealing does not detect that an
+/// older record of the same session was put back.
 ///
 /// The first key seals, and any of them opens: to change the key, put the new one first, and drop the old one when every
-/// record has been saved anew.
+/// record has been saved again.
 ///
 /// ```
 /// use hallpass::store::{SealingKey, SealingKeys};
@@ -30,7 +29,7 @@ pub struct SealingKey(Arc<Zeroizing<[u8; 32]>>);
 pub struct SealingKeys(Arc<[SealingKey]>);
 
 impl SealingKey {
-    /// A new key. It has to be kept where the records are not: what it sealed cannot be read without it.
+    /// Generates a key. Keep it apart from the records: they cannot be read without it.
     ///
     /// # Errors
     /// `Configuration` when the operating system gives no random bytes.
@@ -147,7 +146,7 @@ impl fmt::Debug for SealingKeys {
     }
 }
 
-/// What the tag vouches for beside the record: everything before the nonce, and whose record it is.
+/// The data that the tag authenticates beside the record: everything before the nonce, and the record's owner.
 fn context(head: &[u8], id: &str) -> Vec<u8> {
     [head, id.as_bytes()].concat()
 }

@@ -404,7 +404,7 @@ async fn a_key_that_was_withdrawn_verifies_nothing_once_the_set_is_fetched_anew(
     assert!(error.to_string().contains(UNPUBLISHED), "{error}");
 }
 
-/// D18
+/// D18, J7
 #[tokio::test]
 async fn kept_keys_serve_for_a_day_while_their_host_is_down() {
     let clock = TestClock::new();

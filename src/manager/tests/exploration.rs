@@ -24,13 +24,13 @@ struct World {
     provider: Provider,
     processes: [Process; PROCESSES],
     generations: u64,
-    /// How much may still go wrong.
+    /// The number of faults that may still happen.
     faults: u8,
-    /// How often the clock may still jump, and by how much.
+    /// The number of jumps of the clock that may still happen.
     jumps: u8,
-    /// Whether a person may still log out, and log in after that.
+    /// The number of logouts and logins that may still happen, in turn.
     visits: u8,
-    /// Whether anything may have cost the session.
+    /// A fault may have cost the session.
     may_be_lost: bool,
 }
 
@@ -60,7 +60,7 @@ struct Provider {
     current: u8,
     previous: Option<u8>,
     is_revoked: bool,
-    /// How often each token was sent without a verdict.
+    /// For each token, the number of requests without a verdict.
     sent: [u8; MAX_TOKENS],
 }
 
@@ -99,7 +99,7 @@ enum Mistake {
     None,
     /// Another's announcement is not seen.
     IgnoresAnnouncements,
-    /// A process that was stopped after it announced sends all the same.
+    /// A process that was stopped after it announced sends too late.
     SendsLate,
     /// A save does not compare generations.
     SavesUnconditionally,
@@ -107,7 +107,7 @@ enum Mistake {
     DropsTokensAtConflict,
     /// The answer of an earlier request replaces that of a later one.
     PrefersOwnTokens,
-    /// How often a token was sent is not counted.
+    /// The requests with a token are not counted.
     ForgetsAttempts,
     /// A lost answer is taken for a token that was not taken.
     TakesLostForUntaken,
@@ -115,7 +115,7 @@ enum Mistake {
     WritesAfterRemoval,
     /// The time is always that of the start.
     ReadsNoClock,
-    /// The token is sent before the record says so.
+    /// The token is sent before the announcement is saved.
     SendsBeforeSaving,
     /// An announcement that failed is forgotten, although the store took it.
     ForgetsFailedAnnouncements,
@@ -258,7 +258,7 @@ impl World {
         Self { faults: self.faults - 1, may_be_lost: true, ..self.clone() }
     }
 
-    /// What the driver keeps after a save that failed for the process, whatever came of it in the store.
+    /// Keeps what the driver keeps after a save that failed for the process. The store may have done it.
     fn keep_state(&mut self, process: usize, expected: u64, change: Change, outcome: Event, mistake: Mistake) {
         let Change::State(state) = change else { return };
         let clock = self.clock_of(process);
@@ -411,7 +411,7 @@ impl World {
         Ok(self)
     }
 
-    /// What must hold when a renewal ends.
+    /// Checks the end of a renewal.
     fn check_end(&self, own: &Process, end: End) -> Result<(), String> {
         match end {
             End::Renewed { is_stored: false } if !own.store_failed => Err("tokens that came are dropped".to_owned()),

@@ -109,12 +109,12 @@ impl Folder {
         removed.map_err(|error| self.failed(name, "could not be removed; check the rights of its folder", error))
     }
 
-    /// Whether the record is there, or what a save of it left behind. `true` where that cannot be told.
+    /// Returns whether the record, or a file that its save left behind, exists. `true` if the system does not tell.
     pub(super) fn holds(&self, name: &str) -> bool {
         self.has(name) || self.has(&new(name))
     }
 
-    /// Whether there is, or may be, something of that name.
+    /// Returns whether an entry of that name exists, or may exist.
     pub(super) fn has(&self, name: &str) -> bool {
         !fs::symlink_metadata(self.path.join(name)).is_err_and(|error| error.kind() == IoKind::NotFound)
     }
@@ -134,7 +134,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Whether `file` is still the one of that name, and not one that was removed meanwhile. On Windows none is.
+    /// Returns whether the name still belongs to `file`, and not to a file that replaced it. Always `false` on Windows.
     pub(super) fn is_at(&self, name: &str, file: &fs::File) -> bool {
         #[cfg(unix)]
         {

@@ -170,14 +170,14 @@ impl fmt::Debug for File {
     }
 }
 
-/// Whether a file's name is a record's [`RecordKey::id`].
+/// Returns whether a file's name is a record's [`RecordKey::id`].
 fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What the two locks of a record are for, as their files' names end.
+/// The ends of the names of a record's two lock files.
 const SAVING: &str = "saving";
 const LOCK: &str = "lock";
-/// A save takes milliseconds, so whoever saves for longer hangs.
+/// A save takes milliseconds. A process that saves for longer hangs.
 const SAVING_WAIT: Duration = Duration::from_secs(10);
 const PART: usize = 256;

@@ -13,7 +13,7 @@ pub(in crate::store) fn user() -> u32 {
 }
 
 /// Refuses a folder that another user could replace. Each folder and each link on the way belongs to this user or to root,
-/// and nobody else may write to it. A sticky folder such as `/tmp` may be open to all, since only the owner of an entry can
+/// and no other user may write to it. A sticky folder such as `/tmp` may be open to all, since only the owner of an entry can
 /// replace it. The check ends where the path does not exist.
 pub(super) fn check_ancestors(folder: &Path) -> Result<()> {
     let absolute = std::path::absolute(folder).map_err(|error| not_searched(folder, error))?;
@@ -75,7 +75,7 @@ pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Whether both are the same file.
+/// Returns whether both are the same file.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }

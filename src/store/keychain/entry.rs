@@ -59,7 +59,7 @@ fn unusable(error: &KeyringError) -> Error {
     failed("this machine's keychain cannot be used; unlock it, and try again")
 }
 
-/// Whether there is no session bus, or no Secret Service on it and none that the bus can start.
+/// Returns whether there is no session bus, or no Secret Service that runs on it or that it can start.
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
 fn is_missing(error: &KeyringError) -> bool {
     use secret_service::Error as ServiceError;
@@ -105,8 +105,8 @@ fn is_unknown_service(error: &zbus::fdo::Error) -> bool {
     }
 }
 
-/// Whether this session has none: a macOS process without a keychain, a Windows logon over a network. A locked one fails
-/// otherwise.
+/// Returns whether this session has no keychain: a macOS process without one, a Windows logon over a network. A locked
+/// keychain is another error.
 #[cfg(any(target_os = "macos", windows))]
 fn is_missing(error: &KeyringError) -> bool {
     matches!(error, KeyringError::NoStorageAccess(_))

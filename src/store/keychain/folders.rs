@@ -4,7 +4,7 @@ use std::path::PathBuf;
 #[cfg(unix)]
 use crate::store::file::ownership;
 
-/// Where this platform's programs keep data of this user and machine; nothing when the environment does not say.
+/// The platform's folder for data of this user and machine. None when the environment does not name it.
 pub(super) fn data_folder() -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name);
     if cfg!(windows) {

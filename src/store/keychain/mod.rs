@@ -29,7 +29,7 @@ pub use keychain_or::KeychainOr;
 /// [`is_no_keychain`](crate::Error::is_no_keychain) is true. Nothing is kept in plain text instead. [`or`](Self::or) names a store
 /// for such machines: a [`File`] sealed with a key of the program's own, [`Memory`](crate::store::Memory), or a plain [`File`].
 ///
-/// A record whose key the keychain no longer has cannot be opened
+/// A record whose key the keychain has lost cannot be opened
 /// ([`is_unreadable_record`](crate::Error::is_unreadable_record)). A login replaces it.
 ///
 /// # Defaults
@@ -105,7 +105,7 @@ impl Keychain {
         File::new(&*self.folder)
     }
 
-    /// The files, as whoever has the key sees them. Without any key, what is there cannot be opened.
+    /// The files, opened with this key. Without a key, no existing record can be opened.
     fn opened_with(&self, key: Option<&SealingKey>) -> File {
         self.files().sealed(key.cloned().into_iter().collect::<Vec<_>>())
     }

@@ -15,7 +15,7 @@ use crate::store::redis::failure::{Failure, misconfigured, unreachable};
 /// The nodes of a cluster, and the node of each hash slot.
 ///
 /// The connections are this crate's own: those of the `redis` crate's cluster client take rustls's process-wide provider of
-/// cryptography and panic where there is none.
+/// cryptography and panic without one.
 pub(super) struct Cluster {
     /// Some of the nodes, as the program names them.
     seeds: Vec<Address>,

@@ -37,8 +37,8 @@ impl Connection {
         Self { open: Arc::default(), connecting: SingleFlight::new() }
     }
 
-    /// Runs a command, on a connection of `connect` where there is none. The command is sent again on a new connection when one of
-    /// before turns out to be broken. `asking`: the server is about to get the key's slot (`ASK` redirection).
+    /// Runs a command, and connects by `connect` if there is no connection. If an older connection turns out to be broken, the
+    /// command is sent again on a new one. `asking`: the server is about to get the key's slot (`ASK` redirection).
     pub(super) async fn run<F>(
         &self,
         command: &Command,
@@ -107,8 +107,8 @@ impl Open {
         Ok(Self { number, connection, answered: Arc::new(Mutex::new(Instant::now())) })
     }
 
-    /// Whether the server is there. It is asked only where the connection has been idle: a firewall or a load balancer may have
-    /// dropped it without a word.
+    /// Returns whether the server answers. It is asked only after an idle time: a firewall or a load balancer may have dropped
+    /// the connection silently.
     async fn answers(&self) -> bool {
         let idle = self.answered.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
         if idle < TRUSTED_FOR {

@@ -53,7 +53,7 @@ impl Lease {
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Store, "the wait for the stored credentials was broken off; try again")))
     }
 
-    /// Waits until others can have it, or until it is clear that Redis cannot be told; it ends by itself then.
+    /// Waits until other holders can have it. If Redis cannot be reached, the lease expires.
     pub(super) async fn release(self) {
         let (done, released) = oneshot::channel();
         if self.release.send(done).is_ok() {
@@ -84,7 +84,7 @@ impl Keeper {
         self.servers.run("the stored credentials were not locked", acquire).await
     }
 
-    /// Whether there may be something left to extend.
+    /// Extends the lease. Returns whether it may still exist.
     async fn extends(&self) -> bool {
         let extend = Command::script(&scripts::EXTEND, &self.key).arg(&self.holder).arg(milliseconds(self.life));
         self.servers.run("the lock was not extended", extend).await.unwrap_or(true)

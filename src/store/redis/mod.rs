@@ -33,7 +33,7 @@ use tls::ClientCertificate;
 /// by one replica. Redis is one server ([`new`](Self::new)), a master that sentinels name ([`sentinel`](Self::sentinel)), or a
 /// cluster ([`cluster`](Self::cluster)).
 ///
-/// The lock of a session is a lease: a key that a task extends while the lock is held, and that ends by itself when its
+/// The lock of a session is a lease: a key that a task extends while the lock is held, and that expires when its
 /// holder dies. A holder can be stopped and go on after its lease has ended, so a lease protects no record: a record is
 /// replaced only by a save that names its generation.
 ///
@@ -123,14 +123,14 @@ impl Redis {
         self.with(|settings| settings.prefix = prefix.into())
     }
 
-    /// How long replicas wait for one that was stopped or has died. Longer than a request to the provider may take, 30 seconds,
-    /// or they give up on replicas that are only slow.
+    /// The time for which replicas wait for one that was stopped or has died. It has to be longer than a request to the provider
+    /// may take, 30 seconds: otherwise they give up on replicas that are only slow.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         self.with(|settings| settings.lease = lease)
     }
 
-    /// How long a record lives after its last save, which is a login or a renewal: 30 days by default. `None`: until it is
+    /// The life of a record after its last save, which is a login or a renewal: 30 days by default. `None`: until it is
     /// removed. Set it to the idle lifetime of the provider's refresh tokens, or a little more. A shorter one logs people out
     /// who could have gone on; a longer one keeps records that nothing can renew.
     #[must_use]
@@ -138,9 +138,9 @@ impl Redis {
         self.with(|settings| settings.idle = lifetime.into())
     }
 
-    /// How long a record lives after its first save, however often it is renewed: for ever by default, which is `None`. Set it to
+    /// The life of a record after its first save, with any number of renewals: without a limit by default, which is `None`. Set it to
     /// the absolute lifetime of the provider's refresh tokens or of a session, where there is one. A login under the name of a
-    /// session that is still there counts as a renewal, so give each login a session of its own.
+    /// session that is still there counts as a renewal, so give each login another session.
     #[must_use]
     pub fn absolute_lifetime(self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.with(|settings| settings.absolute = lifetime.into())
@@ -219,7 +219,7 @@ impl Redis {
         self.servers()?.run("the credentials were not stored", enter).await
     }
 
-    /// Entries are dropped only as they were before the record was: a login that follows at once enters itself anew.
+    /// Entries are dropped only as they were before the record was: a login that follows at once adds new entries.
     async fn remove_from_cluster(&self, index: &Index, id: &str) -> Result<()> {
         const WHAT: &str = "the stored credentials were not removed";
         let servers = self.servers()?;

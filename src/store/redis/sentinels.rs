@@ -12,7 +12,7 @@ use crate::store::redis::failure::{is_unknown_command, misconfigured, told, unre
 /// Sentinels, and the name by which they know a master and its replicas.
 ///
 /// They are asked through connections of this crate: those of the `redis` crate's own client take rustls's process-wide provider
-/// of cryptography and panic where there is none.
+/// of cryptography and panic without one.
 #[derive(Clone)]
 pub(super) struct Sentinels {
     /// With the login at the sentinels.

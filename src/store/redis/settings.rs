@@ -13,7 +13,7 @@ use crate::store::redis::sentinels::Sentinels;
 use crate::store::redis::servers::{Servers, Single, Target};
 use crate::store::redis::tls::{self, ClientCertificate};
 
-/// What a program says about its Redis.
+/// A program's settings for its Redis.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) place: Place,

@@ -32,6 +32,27 @@ async fn a_thousand_tasks_in_eight_processes_make_one_request() {
     fleet.family_lives().await;
 }
 
+/// J15 — authorize: 1, token: 1
+#[tokio::test]
+async fn five_replicas_without_a_login_open_one_browser() {
+    let fleet = Fleet::start().await;
+    fleet.here().clear().await.unwrap();
+    let before = (fleet.provider.count(Endpoint::Authorize), fleet.provider.count(Endpoint::Token));
+    let gate = fleet.provider.hold(Endpoint::Authorize);
+    let logins: Vec<_> = (0..5).map(|_| fleet.here()).collect();
+    let logins = logins.into_iter().map(|session| tokio::spawn(async move { session.login_if_needed().await }));
+    let logins: Vec<_> = logins.collect();
+    gate.reached(1).await;
+    gate.release();
+    let mut tokens = BTreeSet::new();
+    for login in logins {
+        tokens.insert(login.await.unwrap().unwrap().access_token().expose().to_owned());
+    }
+    assert_eq!(tokens.len(), 1);
+    let asked = (fleet.provider.count(Endpoint::Authorize), fleet.provider.count(Endpoint::Token));
+    assert_eq!(asked, (before.0 + 1, before.1 + 1));
+}
+
 /// G19, G1 — token: 1 for each expiry
 #[tokio::test]
 async fn eight_processes_of_a_thousand_tasks_redeem_once_for_each_expiry() {
