@@ -29,21 +29,21 @@ pub(super) struct Authorizer {
     pub(super) renewals: Arc<Renewals>,
 }
 
-/// What takes a request to the API and brings its answer: reqwest, or whatever stands in its place.
+/// Sends a request to the API: reqwest, or a service in its place.
 pub(super) trait Carrier: Send {
     type Answer: Answer;
 
-    /// Whether it may follow redirects before anybody here sees them.
+    /// Returns whether redirects may be followed below this crate.
     fn may_follow_redirects(&self) -> bool;
 
     fn carry(&mut self, request: Request) -> impl Future<Output = Result<Self::Answer>> + Send;
 }
 
-/// What a verdict is based on.
+/// The parts of a response that the decision about the token needs.
 pub(super) trait Answer: Send {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
-    /// Where it came from, without a fragment.
+    /// The URL that answered, without a fragment.
     fn url(&self) -> &Url;
 }
 
@@ -54,7 +54,7 @@ struct Call<'a, C> {
     repeat: Repeat,
     /// The request's own timeout, over all that the call does.
     deadline: Option<Instant>,
-    /// What was asked last, where the carrier may have gone on by itself.
+    /// The URL of the last request, if the carrier may have followed redirects.
     asked: Option<Url>,
     is_retried: bool,
     span: Span,
@@ -185,8 +185,8 @@ impl<'a, C: Carrier> Call<'a, C> {
         self.asked.as_ref().unwrap_or_else(|| answer.url())
     }
 
-    /// The request once more, if there is a way. Where the carrier has gone on by itself, what was asked may have been done, and the
-    /// refusal is of another request.
+    /// The request once more, if it can be sent again. After a redirect that the carrier followed, the request may have been done,
+    /// and the refusal belongs to another request.
     fn again(&self, answer: &C::Answer) -> Option<Request> {
         let asked = self.asked(answer);
         let is_its_answer = asked == answer.url() || self.repeat.method.is_safe();
@@ -245,7 +245,7 @@ fn without_fragment(url: &Url) -> Url {
     url
 }
 
-/// Whether another token may help (RFC 6750, section 3.1). What only another login can help is an error (RFC 9470).
+/// Returns whether another token may help (RFC 6750, section 3.1). A demand for another login is an error (RFC 9470).
 fn is_token_refused(answer: &impl Answer) -> Result<bool> {
     let status = answer.status();
     if status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN {

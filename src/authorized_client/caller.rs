@@ -13,7 +13,7 @@ use crate::worker;
 pub(super) struct Caller {
     pub(super) authorizer: Authorizer,
     clients: Arc<Clients>,
-    /// Whether the client's default headers leave the token's header alone; looked up once.
+    /// The client's default headers do not set the token's header; looked up once.
     pub(super) header_is_free: OnceLock<bool>,
 }
 

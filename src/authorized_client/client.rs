@@ -132,9 +132,9 @@ impl AuthorizedClient {
         Self { caller: Arc::new(Caller::new(authorizer, clients)) }
     }
 
-    /// What relative URLs are joined to, as to a directory: `messages` on `https://api.acme.com/v1` is
-    /// `https://api.acme.com/v1/messages`, and `/messages` is `https://api.acme.com/messages`. Tokens go to its origin, and to others only
-    /// if [`allow_origin`](Self::allow_origin) names them.
+    /// The base of relative URLs, read as a directory: `messages` on `https://api.acme.com/v1` is
+    /// `https://api.acme.com/v1/messages`, and `/messages` is `https://api.acme.com/messages`. Tokens go to its origin, and to
+    /// others only if [`allow_origin`](Self::allow_origin) names them.
     ///
     /// # Errors
     /// `Configuration` when it is no absolute URL to which a token may go, or has a query or fragment.
@@ -233,14 +233,15 @@ impl AuthorizedClient {
     /// The reqwest client behind, for requests without a token. It follows no redirects, unless it was given to [`wrap`](Self::wrap) or [`danger_wrap`](Self::danger_wrap).
     ///
     /// # Panics
-    /// When the builder given to [`from_builder`](Self::from_builder) holds a setting that cannot work; a request says so in an error.
+    /// Panics when the builder given to [`from_builder`](Self::from_builder) holds a setting that cannot work. A request returns an
+    /// error instead.
     #[must_use]
     pub fn inner(&self) -> &reqwest::Client {
         self.caller.client().expect("the HTTP client's settings can work")
     }
 }
 
-/// Where tokens go and how; no token, and no client with its default headers.
+/// Shows the origins and the presentation; no token, and no client with its default headers.
 impl fmt::Debug for AuthorizedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizedClient")

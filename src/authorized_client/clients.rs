@@ -18,7 +18,7 @@ pub(super) struct Clients {
     redirects: Redirects,
 }
 
-/// Who follows them.
+/// The part that follows redirects.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Redirects {
     /// This crate alone.

@@ -7,18 +7,19 @@
 use http::HeaderName;
 use reqwest::Client;
 
-/// Whether this client is known to follow no redirects. A custom policy is not known to follow none.
+/// Returns whether this client is known to follow no redirects. A custom policy is not known to follow none.
 pub(super) fn follows_no_redirects(client: &Client) -> bool {
     after_proxies(&format!("{client:?}")).is_some()
 }
 
-/// Whether a client that follows no redirects is known to use no proxy: none is listed, or only an environment that names none.
+/// Returns whether a client that follows no redirects is known to use no proxy: none is listed, or only an environment that names
+/// none.
 pub(super) fn has_no_proxy(client: &Client) -> bool {
     after_proxies(&format!("{client:?}")).is_some_and(|proxies| matches!(proxies, "" | ", proxies: [Matcher]"))
 }
 
-/// Whether every request of this client carries a header of that name by itself. Names are quoted there, and quotes inside
-/// of values are escaped.
+/// Returns whether every request of this client carries a header of that name. The text quotes names, and escapes quotes inside of
+/// values.
 pub(super) fn has_default_header(client: &Client, name: &HeaderName) -> bool {
     format!("{client:?}").contains(&format!("\"{name}\": "))
 }

@@ -193,7 +193,7 @@ impl<S, B> Inner<S, B> {
         Ok(uri)
     }
 
-    /// Where the service inside has ended up by itself, if it says so.
+    /// The URL to which the inner service followed redirects, if the response has it.
     fn led_to<R>(&self, response: &http::Response<R>) -> Option<Url> {
         let RequestUri(uri) = response.extensions().get()?;
         if *uri == self.asked.1 { Some(self.asked.0.clone()) } else { Url::parse(&uri.to_string()).ok() }

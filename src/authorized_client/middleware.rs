@@ -16,7 +16,7 @@ struct Chain<'a> {
     failure: Option<reqwest_middleware::Error>,
 }
 
-/// Puts its tokens on the requests of a `reqwest_middleware` client, and uses that client in the place of its own.
+/// Puts its tokens on the requests of a `reqwest_middleware` client. That client sends them, in the place of the inner one.
 ///
 /// Verdicts, retries and redirects are as [`AuthorizedClient`] has them. Its errors come as
 /// [`reqwest_middleware::Error::Middleware`], to be downcast to [`hallpass::Error`](crate::Error); those of what is further

@@ -3,7 +3,7 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::origin::{self, same_origin};
 
-/// Where a token may go: https, or http to this machine; and once an origin is named, only to those that are.
+/// The origins that a token may go to: https, or http to this machine. Once an origin is named, only the named ones.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Origins {
     /// A directory: its path ends with a slash, and it has no query.
@@ -12,7 +12,7 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// What relative URLs are joined to; its origin is a named one.
+    /// Sets the base of relative URLs. Its origin is a named one.
     pub(super) fn set_base(&mut self, text: &str) -> Result<()> {
         let mut base = parse_configured("base_url", text)?;
         if !base.path().ends_with('/') {

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 use crate::access_token::AccessToken;
 use crate::error::{Error, Result};
 
-/// How an API wants to be shown a token: in which header, under which scheme.
+/// The header and the scheme in which an API expects a token.
 #[derive(Debug, Clone)]
 pub(super) struct Presentation {
     header: HeaderName,
@@ -35,7 +35,7 @@ impl Presentation {
         Ok(())
     }
 
-    /// RFC 9449, section 7.1: a token that is bound to a key has a scheme of its own.
+    /// RFC 9449, section 7.1: a token that is bound to a key has another scheme.
     pub(super) fn suits(&self, token: &AccessToken) -> bool {
         token.dpop_key().is_none() || self.scheme.is_none()
     }

@@ -4,7 +4,7 @@ use crate::access_token::AccessToken;
 use crate::clock::{Clock, Timestamp};
 use crate::lifetime::is_recent;
 
-/// What this client got when an API refused a token, so that an API which refuses everything costs one renewal in 30 seconds.
+/// The tokens that this client got after a refusal. An API that refuses every token costs one renewal in 30 seconds.
 #[derive(Debug, Default)]
 pub(super) struct Renewals {
     latest: Mutex<Option<Renewal>>,
@@ -18,7 +18,7 @@ struct Renewal {
     at: Timestamp,
 }
 
-/// What to do about a token that an API has just refused.
+/// The next step after an API refused a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Advice {
     /// Ask its source for another one.

@@ -7,7 +7,7 @@ use http_body::Body as _;
 use reqwest::{Body, Request};
 use url::Url;
 
-/// What it takes to send a request again: everything but its URL and its token.
+/// The parts needed to send a request again: all but its URL and its token.
 ///
 /// Of a request without headers this is no allocation, with headers it is two or three; `Request::try_clone` takes eight.
 pub(super) struct Repeat {

@@ -76,7 +76,7 @@ impl RequestBuilder {
         self.edit(|request| request.body(body))
     }
 
-    /// How long the whole call may take: waiting for a token, all requests that come of it, and the response's body.
+    /// The limit for the whole call: waiting for a token, all requests for it, and the response's body.
     ///
     /// The timeout of the HTTP client, in contrast, holds for each request alone and for no wait for a token.
     pub fn timeout(self, timeout: Duration) -> Self {

@@ -55,7 +55,7 @@ impl AuthorizedClient {
         AsyncAuthorizedClient::from_builder(builder, source).map(Self)
     }
 
-    /// What relative URLs are joined to; see [`hallpass::AuthorizedClient::base_url`](crate::AuthorizedClient::base_url).
+    /// The base of relative URLs; see [`hallpass::AuthorizedClient::base_url`](crate::AuthorizedClient::base_url).
     ///
     /// # Errors
     /// `Configuration` when it is no absolute URL to which a token may go, or has a query or fragment.

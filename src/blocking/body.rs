@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::upload::Upload;
 
-/// What a request sends: bytes, text, or whatever can be read.
+/// The body of a request: bytes, text, or a reader.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,12 +33,12 @@ use super::upload::Upload;
 pub struct Body(reqwest::Body);
 
 impl Body {
-    /// What a reader yields, to its end.
+    /// Sends the bytes of a reader, to its end.
     pub fn new(reader: impl Read + Send + 'static) -> Self {
         Self(reqwest::Body::wrap(Upload::new(Box::new(reader), None)))
     }
 
-    /// What a reader yields, of a length in bytes that is known: the request says so in its `Content-Length`.
+    /// Sends the bytes of a reader whose length in bytes is known. The request has a `Content-Length`.
     pub fn sized(reader: impl Read + Send + 'static, length: u64) -> Self {
         Self(reqwest::Body::wrap(Upload::new(Box::new(reader), Some(length))))
     }

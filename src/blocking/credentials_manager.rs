@@ -71,7 +71,7 @@ impl CredentialsManager {
         wait(self.0.login_if_needed())
     }
 
-    /// Whether the kept access token is valid for that long still. Nothing is renewed.
+    /// Returns whether the kept access token is valid for `min_ttl` from now. Nothing is renewed.
     ///
     /// # Errors
     /// `Store`.
@@ -79,7 +79,7 @@ impl CredentialsManager {
         wait(self.0.has_valid(min_ttl))
     }
 
-    /// Whether there is a refresh token.
+    /// Returns whether there is a refresh token.
     ///
     /// # Errors
     /// `Store`.
@@ -87,7 +87,7 @@ impl CredentialsManager {
         wait(self.0.can_renew())
     }
 
-    /// Whether there are credentials that can be used or renewed, as far as is known without asking the provider.
+    /// Returns whether there are credentials that can be used or renewed, without asking the provider.
     ///
     /// # Errors
     /// `Store`.
@@ -95,7 +95,7 @@ impl CredentialsManager {
         wait(self.0.is_logged_in())
     }
 
-    /// Who has logged in: the claims of the kept ID token.
+    /// The claims of the kept ID token: the person who logged in.
     ///
     /// # Errors
     /// `Store`.

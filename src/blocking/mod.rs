@@ -23,8 +23,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What is built is built as ever; what takes time waits here. What has no twin in this module is waited for by [`wait`], as in
-//! `wait(application.user_info(&credentials))`.
+//! Builders are the same as in the async interface; each call that takes time blocks. For a call without a twin in this module, use
+//! [`wait`], as in `wait(application.user_info(&credentials))`.
 //!
 //! The work is done by one thread of the process, named `hallpass`, which starts with the first call and serves all of them.
 //! On a thread of an async runtime, also one that it lends for blocking work, every call is an error of kind `Configuration`, since it

@@ -74,7 +74,7 @@ impl RequestBuilder {
         Self(self.0.body(body.into().into_inner()))
     }
 
-    /// How long the whole call may take: waiting for a token, all requests that come of it, and the response's body.
+    /// The limit for the whole call: waiting for a token, all requests for it, and the response's body.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::runtime::runtime;
 use crate::error::{Error, Result};
 
-/// reqwest's own response for programs without async, whose body is read by whoever calls.
+/// reqwest's response for programs without async. The caller reads its body.
 pub(super) fn for_blocking(response: reqwest::Response) -> Result<reqwest::blocking::Response> {
     // The URL lies beside a response, unless it is one of the `http` crate.
     let url = http::Response::builder().url(response.url().clone()).body(());

@@ -34,7 +34,7 @@ pub fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     runtime()?.block_on(future)
 }
 
-/// What the futures of this crate run on: it is driven by a thread of its own, so that renewals go on when nobody waits.
+/// The runtime of this crate's futures. Another thread drives it, so renewals go on while no call waits.
 pub(super) fn runtime() -> Result<&'static Handle> {
     static RUNTIME: OnceLock<Result<Handle>> = OnceLock::new();
     let start = || {

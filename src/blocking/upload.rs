@@ -17,7 +17,7 @@ pub(super) struct Upload {
 }
 
 enum Reading {
-    /// Locked by nobody: a body has to be `Sync`, which a reader need not be.
+    /// The mutex is never locked: a body has to be `Sync`, which a reader need not be.
     NotYet(Mutex<Box<dyn Read + Send>>),
     Underway(Receiver<io::Result<Piece>>),
     Ended,

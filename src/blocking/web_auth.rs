@@ -34,7 +34,7 @@ impl WebAuth {
         wait(self.0.start())
     }
 
-    /// The first half of a login, for programs that have a redirect URI of their own.
+    /// The first half of a login, for programs that handle the redirect URI themselves.
     ///
     /// # Errors
     /// As [`hallpass::WebAuth::begin`](crate::WebAuth::begin); `Configuration` on a thread of an async runtime.

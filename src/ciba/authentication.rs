@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::token::{AwaitedGrant, Parameters, Seconds, interval, scopes};
 use crate::transport::Reply;
 
-/// Whom to ask, and for what.
+/// A request to ask a person on another device.
 ///
 /// # Defaults
 /// The scope `openid profile email`, and no audience. Who is asked has no default.
@@ -46,7 +46,7 @@ pub struct CibaAuth {
     parameters: Parameters,
 }
 
-/// Who is asked.
+/// The person to ask.
 #[derive(Debug, Clone)]
 enum Hint {
     Login(Secret),
@@ -82,7 +82,7 @@ struct Body<'a> {
 }
 
 impl Application {
-    /// The login of a person who is asked on a device of their own. The application has to authenticate.
+    /// Logs in a person who is asked on another device. The application has to authenticate.
     #[must_use]
     pub fn ciba(&self) -> CibaAuth {
         CibaAuth {
@@ -96,7 +96,7 @@ impl Application {
 }
 
 impl CibaAuth {
-    /// Who is to be asked, as the provider knows people: an email address, a telephone number, a name. It takes the place of any
+    /// The person to ask, by a name that the provider knows: an email address, a telephone number, a user name. It replaces any
     /// other hint.
     #[must_use]
     pub fn login_hint(mut self, hint: impl Into<Secret>) -> Self {
@@ -104,21 +104,21 @@ impl CibaAuth {
         self
     }
 
-    /// Who is to be asked, by their `sub`, such as `auth0|4711`: how Auth0 wants it.
+    /// The person to ask, by `sub`, such as `auth0|4711`. Auth0 needs this hint.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.hint = Some(Hint::Subject(subject.into()));
         self
     }
 
-    /// Who is to be asked, in a token of the provider's own design.
+    /// The person to ask, in a token that the provider defines.
     #[must_use]
     pub fn login_hint_token(mut self, token: impl Into<Secret>) -> Self {
         self.hint = Some(Hint::Token(token.into()));
         self
     }
 
-    /// Who is to be asked: the person of an earlier login. Nobody else's answer is accepted.
+    /// The person to ask: the one of an earlier login. Another person's answer is refused.
     #[must_use]
     pub fn id_token_hint(mut self, id_token: &IdToken) -> Self {
         self.hint = Some(Hint::IdToken(id_token.clone()));
@@ -133,8 +133,8 @@ impl CibaAuth {
         self
     }
 
-    /// What to ask for, separated by spaces, in place of `openid profile email`. It has to hold `openid`; `offline_access` gives
-    /// a refresh token.
+    /// The scope, separated by spaces, in place of `openid profile email`. It has to hold `openid`; `offline_access` gives a
+    /// refresh token.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.scope = scopes(scope.as_ref());
@@ -164,7 +164,7 @@ impl CibaAuth {
         self
     }
 
-    /// How long the person has to answer, in whole seconds. The provider may know better.
+    /// The time in which the person has to answer, in whole seconds. The provider may set another.
     #[must_use]
     pub fn requested_expiry(mut self, life: Duration) -> Self {
         self.parameters.put("requested_expiry", life.as_secs().to_string());
@@ -182,8 +182,8 @@ impl CibaAuth {
     /// [`wait`](CibaLogin::wait) for it.
     ///
     /// # Errors
-    /// `Configuration` (also when nobody was named, or the scope lacks `openid`), `Discovery` (also when the provider has no such
-    /// login), `Server`, with the provider's words and what they mean, `InvalidResponse`, `Network`, `TimedOut`.
+    /// `Configuration` (also when no person was named, or the scope lacks `openid`), `Discovery` (also when the provider has no
+    /// such login), `Server`, with the provider's words and what they mean, `InvalidResponse`, `Network`, `TimedOut`.
     pub async fn start(&self) -> Result<CibaLogin> {
         // CIBA Core 1.0, section 7.1: "CIBA authentication requests MUST therefore contain the openid scope value."
         if !self.scope.split(' ').any(|scope| scope == "openid") {
@@ -228,7 +228,7 @@ impl CibaAuth {
         Ok(form)
     }
 
-    /// Who alone may have answered. What a hint of another kind means, only the provider knows.
+    /// The only `sub` that may answer. Of another kind of hint only the provider knows the person.
     fn subject_asked(&self) -> Option<Box<str>> {
         match &self.hint {
             Some(Hint::Subject(subject)) => Some(subject.as_str().into()),
@@ -254,7 +254,7 @@ impl Answer {
     }
 }
 
-/// What CIBA's own errors mean (section 13).
+/// Adds advice to CIBA's own errors (section 13).
 fn advised(error: Error) -> Error {
     let advice = match error.server_error().map_or("", |server| server.code()) {
         "unknown_user_id" => "the hint names nobody whom the provider can ask",

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::secret::Secret;
 use crate::token::{AwaitedGrant, Polling};
 
-/// A login that waits for a person to answer on a device of their own.
+/// A login that waits for a person's answer on another device.
 ///
 /// Dropping it calls the login off; the provider forgets it when the time for an answer is over.
 pub struct CibaLogin {
@@ -21,19 +21,19 @@ impl CibaLogin {
         Self { polling: Polling::new(application, grant, life, interval) }
     }
 
-    /// What the provider calls this request.
+    /// The provider's name for this request.
     #[must_use]
     pub fn auth_req_id(&self) -> &Secret {
         self.polling.code()
     }
 
-    /// When it is too late for an answer.
+    /// The time after which no answer is accepted.
     #[must_use]
     pub fn expires_at(&self) -> OffsetDateTime {
         self.polling.expires_at()
     }
 
-    /// How long the person still has, for a countdown; zero once it is too late.
+    /// The time that is left for an answer, for a countdown; zero when it is over.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         self.polling.expires_in()
@@ -49,9 +49,9 @@ impl CibaLogin {
     /// reached, more and more seldom.
     ///
     /// # Errors
-    /// `Cancelled` (the person refused), `TimedOut` (nobody answered in time), `IdToken` (also when another person answered than the
+    /// `Cancelled` (the person refused), `TimedOut` (no answer came in time), `IdToken` (also when another person answered than the
     /// one that was named), `InvalidResponse`, `Server`, `MfaRequired`, `Configuration` (also when the credentials were given out
-    /// before), `Discovery`, `Network`. After an error there is no going on: start another login.
+    /// before), `Discovery`, `Network`. After an error the login is over: start another one.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the next one goes on where it was, at the same pace.
@@ -72,7 +72,7 @@ impl CibaLogin {
     }
 }
 
-/// Without the id: together with the application's secret it is worth the login.
+/// Shows no `auth_req_id`: with the application's secret it is as good as the login.
 impl fmt::Debug for CibaLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CibaLogin")

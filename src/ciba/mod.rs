@@ -1,6 +1,6 @@
-//! The login of a person who is asked on their telephone, without a browser (OpenID Connect CIBA Core 1.0, in its poll mode): for a
-//! till, a call centre, an agent that needs a person's word for what it is about to do. The program says who is to be asked and
-//! for what; the provider asks; the program waits meanwhile.
+//! Logs a person in on their telephone, without a browser (OpenID Connect CIBA Core 1.0, poll mode): for a till, a call centre, or
+//! an agent that needs a person's consent. The program names the person and the purpose; the provider asks the person; the program
+//! waits for the answer.
 
 mod authentication;
 mod login;

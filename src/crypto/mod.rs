@@ -84,7 +84,7 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// Whether one secret signs and verifies.
+    /// Returns whether the same secret signs and verifies.
     pub(crate) fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
@@ -232,7 +232,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature` is this key's over `message`. A key that does not fit `algorithm` verifies nothing.
+    /// Returns whether `signature` is this key's signature of `message`. A key that does not fit `algorithm` verifies nothing.
     pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Material::Rsa { modulus, exponent, parsed } => {

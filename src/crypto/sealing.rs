@@ -9,7 +9,7 @@ impl Cipher {
         Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes any 32 bytes"))
     }
 
-    /// Nonce, ciphertext and tag. Whoever opens them has to give the same `context`.
+    /// Returns nonce, ciphertext and tag. Opening needs the same `context`.
     pub(crate) fn seal(&self, context: &[u8], plain: &[u8]) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + self.0.algorithm().tag_len());
         sealed.extend_from_slice(&[0; NONCE_LEN]);
@@ -23,7 +23,7 @@ impl Cipher {
         sealed
     }
 
-    /// What was sealed; nothing when a bit of it, or of the context, is another.
+    /// Returns the plain text; none if a bit of the sealed bytes or of the context differs.
     pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut plain = Zeroizing::new(ciphertext.to_vec());

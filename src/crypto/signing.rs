@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::crypto::{Algorithm, without_leading_zeros};
 use crate::error::{Error, Result};
 
-/// What signs client assertions, request objects, DPoP proofs and a test provider's tokens. The library wipes it.
+/// A key for client assertions, request objects, DPoP proofs and a test provider's tokens. The library wipes it.
 pub(crate) enum SigningKey {
     Rsa(Box<rsa::KeyPair>),
     Elliptic(Algorithm, Box<EcdsaKeyPair>),
@@ -114,7 +114,7 @@ impl SigningKey {
         }))
     }
 
-    /// What it can sign by; the first is what everybody expects of such a key.
+    /// The algorithms that it can sign with; the first is the usual one for such a key.
     pub(crate) fn algorithms(&self) -> &'static [Algorithm] {
         match self {
             Self::Rsa(_) => &RSA,

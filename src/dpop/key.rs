@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::jose::{self, Header, PublicJwk};
 use crate::secret::Secret;
 
-/// A private key that access tokens are bound to: whoever has a token and not the key can do nothing with it.
+/// A private key that access tokens are bound to. A token without the key is of no use.
 ///
 /// Clones are the same key, and share what servers have asked of its proofs. `Debug` shows its thumbprint and nothing
 /// secret; equality is of thumbprints.
@@ -36,7 +36,7 @@ struct Inner {
     nonces: Nonces,
 }
 
-/// How proofs are signed, which also says what kind of key it takes.
+/// The algorithm of proofs, which also decides the kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ProofAlgorithm {
@@ -86,7 +86,7 @@ impl DpopKey {
         Secret::new(jose::write_pem(&self.0.key).expect("a pair of keys can be written"))
     }
 
-    /// How its proofs are signed.
+    /// The algorithm of its proofs.
     #[must_use]
     pub fn algorithm(&self) -> ProofAlgorithm {
         self.0.algorithm

@@ -17,7 +17,7 @@ struct Known {
 }
 
 impl Nonces {
-    /// What to put into a proof for this URL.
+    /// The nonce for a proof for this URL.
     pub(crate) fn of(&self, url: &Url) -> Option<Nonce> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.iter().find(|known| *known.origin == *origin(url)).map(|known| known.nonce.clone())
@@ -48,8 +48,8 @@ impl Nonce {
         &self.0
     }
 
-    /// RFC 9449, section 8.1: `nonce = 1*NQCHAR`, which is visible ASCII but for quotes and backslashes. What is longer than any
-    /// server needs, or stands there twice, is none.
+    /// RFC 9449, section 8.1: `nonce = 1*NQCHAR`, which is visible ASCII but for quotes and backslashes. A nonce that is too long,
+    /// or that is sent twice, is ignored.
     fn read(headers: &HeaderMap) -> Option<&str> {
         let mut values = headers.get_all(HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };

@@ -5,7 +5,7 @@ use crate::crypto::{Algorithm, KeyRefused, VerifyingKey};
 use crate::jose::base64url_decode;
 use crate::json::Text;
 
-/// One key of a JWK set as it stands there (RFC 7517, section 4).
+/// One key of a JWK set, as published (RFC 7517, section 4).
 #[derive(Deserialize)]
 pub(crate) struct Jwk<'a> {
     #[serde(borrow, default)]
@@ -56,7 +56,7 @@ pub(crate) enum JwkRefused {
 }
 
 impl Jwk<'_> {
-    /// The key, ready to verify, and the one algorithm it is limited to if it says so.
+    /// The verifying key, and the one algorithm that the JWK names, if any.
     pub(crate) fn verifying_key(&self) -> Result<(VerifyingKey, Option<Algorithm>), JwkRefused> {
         if self.d.is_some() || self.kty.as_deref() == Some("oct") {
             return Err(JwkRefused::Secret);

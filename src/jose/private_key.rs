@@ -68,7 +68,7 @@ pub(crate) fn write_pem(key: &SigningKey) -> Option<String> {
 /// A private JWK, read (RFC 7518, section 6; RFC 8037, section 2).
 pub(crate) struct PrivateJwk {
     pub(crate) key: SigningKey,
-    /// What it is limited to.
+    /// The one algorithm that the key may be used for, if it is limited.
     pub(crate) algorithm: Option<Algorithm>,
     pub(crate) kid: Option<Box<str>>,
 }

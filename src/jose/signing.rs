@@ -6,7 +6,7 @@ use crate::crypto::{Algorithm, SigningKey};
 use crate::error::{Error, Result};
 use crate::jose::PublicJwk;
 
-/// What a JWS says of itself (RFC 7515, section 4.1), but for `alg`, which is part of what signs it.
+/// The header of a JWS (RFC 7515, section 4.1) without `alg`, which the signing key sets.
 #[derive(Default, Serialize)]
 pub(crate) struct Header<'a> {
     pub(crate) typ: &'a str,
@@ -32,7 +32,7 @@ pub(crate) fn sign(key: &SigningKey, algorithm: Algorithm, header: &Header<'_>, 
     compact(&protected(algorithm, header), &claims, |message| key.sign(algorithm, message))
 }
 
-/// The header in JSON, for whoever signs often with the same.
+/// The header in JSON. A caller that signs often keeps it.
 pub(crate) fn protected(algorithm: Algorithm, header: &Header<'_>) -> Vec<u8> {
     serde_json::to_vec(&Protected { alg: algorithm.name(), header }).expect("text is always JSON")
 }
