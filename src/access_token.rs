@@ -39,11 +39,11 @@ struct Binding {
     hash: TokenHash,
 }
 
-/// How an access token is presented (RFC 6750, section 2.1; RFC 9449, section 7.1).
+/// The way in which an access token is presented (RFC 6750, section 2.1; RFC 9449, section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenType {
-    /// Whoever holds it may use it.
+    /// Any holder may use it.
     Bearer,
     /// Only together with proofs signed by the key it is bound to.
     DPoP,
@@ -101,7 +101,7 @@ impl AccessToken {
         std::str::from_utf8(value).expect("the token was checked to be ASCII")
     }
 
-    /// How it is presented.
+    /// The way in which it is presented.
     #[must_use]
     pub fn token_type(&self) -> TokenType {
         if self.binding.is_some() { TokenType::DPoP } else { TokenType::Bearer }
@@ -116,7 +116,7 @@ impl AccessToken {
     /// The value of the `DPoP` header for one request, which goes beside [`header_value`](Self::header_value): it is good for this
     /// method and URL, once and now. None for a bearer token, which needs no proof.
     ///
-    /// [`AuthorizedClient`](crate::AuthorizedClient) does this by itself. For a WebSocket the URL is the `https` one. Hand
+    /// [`AuthorizedClient`](crate::AuthorizedClient) adds proofs without this. For a WebSocket the URL is the `https` one. Hand
     /// each response to [`learn_nonce`](Self::learn_nonce).
     ///
     /// # Errors
@@ -126,9 +126,8 @@ impl AccessToken {
         prover.sign(method, url, prover.key.nonces().of(url).as_ref()).map(Some)
     }
 
-    /// Takes note of the nonce that a response from this URL has brought, if it has: further proofs for this origin hold it.
-    /// True when there was one: after a 401 with `use_dpop_nonce`, sending the request once more with a new
-    /// [`proof`](Self::proof) is worth it.
+    /// Keeps the nonce of a response from this URL for further proofs for this origin. Returns true if the response had one: after
+    /// a 401 with `use_dpop_nonce`, send the request once more with a new [`proof`](Self::proof).
     pub fn learn_nonce(&self, url: &Url, headers: &HeaderMap) -> bool {
         self.dpop_key().is_some_and(|key| key.nonces().learn(url, headers).is_some())
     }
@@ -143,7 +142,7 @@ impl AccessToken {
         Some(Prover { key, clock, token: Some(hash) })
     }
 
-    /// When it ends, as the provider said; none when it did not say.
+    /// The end of the token, as the provider said; none when it did not say.
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
         self.expires_at.map(Timestamp::to_offset_date_time)
@@ -159,7 +158,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// The value of `Authorization`, for another HTTP client. A DPoP token takes a proof beside it.
+/// The value of `Authorization`, for another HTTP client. A DPoP token needs a proof, too.
 impl From<AccessToken> for HeaderValue {
     fn from(token: AccessToken) -> Self {
         token.header

@@ -5,15 +5,15 @@ use crate::clock::Timestamp;
 use crate::crypto;
 use crate::error::Error;
 
-/// Keeps requests from a server that failed: until its `Retry-After`, else for 1 second, then 2, 4, up to 60. Callers get the
-/// same error meanwhile.
+/// Keeps requests from a server that failed: until its `Retry-After`, else for 1 second, then 2, 4, up to 60. During the pause
+/// callers get the same error.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff(Mutex<Option<Box<Failure>>>);
 
 #[derive(Debug)]
 struct Failure {
     error: Error,
-    /// When the first failure in a row was.
+    /// The time of the first failure in a row.
     since: Timestamp,
     failed: Timestamp,
     pause: Duration,

@@ -56,7 +56,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         }
     }
 
-    /// Starts to fetch what is kept no longer, or not young enough, and waits for nothing: it will be needed soon.
+    /// Starts a fetch that will be needed soon, if no fresh value is kept. Waits for nothing.
     pub(crate) fn prepare<F>(&self, clock: impl Fn() -> Timestamp + Send + 'static, fresh_for: Duration, fetch: impl FnOnce() -> F)
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -68,7 +68,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
         }
     }
 
-    /// Fetches anew, unless that has happened meanwhile: `settled` looks at what is kept and says whether it will do.
+    /// Fetches again, unless another call did so since. `settled` decides by the kept value.
     pub(crate) async fn refetch<F>(
         &self,
         clock: impl Fn() -> Timestamp + Send + 'static,
@@ -111,8 +111,8 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
 
 /// One run of a piece of work, however many ask for it.
 ///
-/// The work runs on a task of its own: whoever asked may be dropped, it goes on. Its result, good or bad, answers
-/// everybody who waited; a failure is not kept.
+/// The work runs as another task and goes on when its callers are dropped. Its result, good or bad, answers all callers that wait;
+/// a failure is not kept.
 pub(crate) struct SingleFlight<T> {
     running: Mutex<Option<watch::Receiver<Option<Result<T>>>>>,
 }
@@ -130,7 +130,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         self.join(second_look, work).result().await
     }
 
-    /// Starts the work, if it is needed and not under way, and waits for nothing.
+    /// Starts the work if it is needed and does not run. Waits for nothing.
     pub(crate) fn start<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F)
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -138,8 +138,8 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         let _ = self.join(second_look, work);
     }
 
-    /// Joins the run that is under way. Else `second_look` says whether the work is needed at all, since a run may have
-    /// ended after the caller looked; the work makes its result visible to `second_look` before it returns.
+    /// Joins a run that has begun. Otherwise `second_look` decides whether the work is needed, because a run may have ended after
+    /// the caller looked. The work makes its result visible to `second_look` before it returns.
     pub(crate) fn join<F>(&self, second_look: impl FnOnce() -> Option<T>, work: impl FnOnce() -> F) -> Joined<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -166,7 +166,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 }
 
-/// What a caller waits for: little, as there may be thousands of them.
+/// A caller's place in a run. It is small: thousands may wait.
 #[must_use]
 pub(crate) enum Joined<T> {
     Needless(T),

@@ -21,8 +21,8 @@ impl<'a> Challenge<'a> {
         challenges
     }
 
-    /// Whether a proof was refused only because it lacks the nonce that came along (RFC 9449, section 9), or has an expired
-    /// one, which Auth0 calls `invalid_dpop_nonce`.
+    /// Returns whether a proof was refused only because it lacks the nonce of this response (RFC 9449, section 9), or has an
+    /// expired one, which Auth0 calls `invalid_dpop_nonce`.
     pub(crate) fn asks_for_nonce(headers: &HeaderMap) -> bool {
         let asks = |challenge: &Challenge<'_>| {
             challenge.is("DPoP") && matches!(challenge.parameter("error"), Some("use_dpop_nonce" | "invalid_dpop_nonce"))

@@ -67,7 +67,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration))).clamped()
     }
 
-    /// How long from `earlier` until this; zero when it is not later.
+    /// The time from `earlier` until this; zero when this is not later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

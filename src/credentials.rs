@@ -16,18 +16,18 @@ use crate::requested::Requested;
 use crate::secret::Secret;
 use crate::token_source::TokenSource;
 
-/// What a login gave: an access token for an API, who has logged in, and perhaps a refresh token to go on with.
+/// The result of a login: an access token for an API, the person's ID token, and perhaps a refresh token.
 ///
 /// Where they have an ID token, it was verified. Cheap to clone; `Debug` shows no token.
 #[derive(Clone)]
 pub struct Credentials(Arc<Parts>);
 
-/// What credentials are made of, by those who have checked it.
+/// The checked parts of credentials.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) requested: Arc<Requested>,
     pub(crate) access_token: AccessToken,
-    /// When it came: a clock that shows an earlier time than that was set back.
+    /// The time of arrival. A clock that shows an earlier time was set back.
     pub(crate) received: Timestamp,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) id_token: Option<IdToken>,
@@ -36,9 +36,9 @@ pub(crate) struct Parts {
     pub(crate) scope: Option<Box<str>>,
     /// As JSON.
     pub(crate) authorization_details: Option<Box<str>>,
-    /// How long after `received` the refresh token ends.
+    /// The life of the refresh token, counted from `received`.
     pub(crate) refresh_token_life: Option<WholeSeconds>,
-    /// How long after `received` the provider wants the access token renewed.
+    /// The provider wants the access token renewed this long after `received`.
     pub(crate) refresh_in: Option<WholeSeconds>,
 }
 
@@ -67,7 +67,7 @@ impl Parts {
         self.refresh_token_life.map(|life| self.received.plus(life.duration()))
     }
 
-    /// When the provider wants the access token renewed.
+    /// The time at which the provider wants the access token renewed.
     pub(crate) fn refresh_at(&self) -> Option<Timestamp> {
         self.refresh_in.map(|after| self.received.plus(after.duration()))
     }
@@ -88,19 +88,19 @@ impl Credentials {
         &self.0.access_token
     }
 
-    /// How the access token is presented.
+    /// The way in which the access token is presented.
     #[must_use]
     pub fn token_type(&self) -> TokenType {
         self.0.access_token.token_type()
     }
 
-    /// When the access token ends; none when the provider did not say.
+    /// The end of the access token; none when the provider did not say.
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
         self.0.access_token.expires_at()
     }
 
-    /// When the login ends, as far as the provider says it: by the claim `session_expiry`, or by the end of the refresh token. No
+    /// The end of the login, as far as the provider says it: by the claim `session_expiry`, or by the end of the refresh token. No
     /// renewal goes past it.
     #[must_use]
     pub fn ends_at(&self) -> Option<OffsetDateTime> {
@@ -121,8 +121,8 @@ impl Credentials {
         self.0.id_token.as_ref()
     }
 
-    /// Why the ID token that came with a renewal was dropped. The new tokens are kept all the same, since the
-    /// old refresh token is spent: when it names another person, or another issuer, have the person log in anew.
+    /// The reason why the ID token of a renewal was dropped. The new tokens are kept, because the old refresh token is spent. If
+    /// the ID token names another person or issuer, start another login.
     #[must_use]
     pub fn id_token_refusal(&self) -> Option<&Error> {
         self.0.id_token_refusal.as_ref()
@@ -134,27 +134,27 @@ impl Credentials {
         self.id_token().map(IdToken::claims)
     }
 
-    /// What was granted, separated by spaces: as requested, unless the provider said otherwise.
+    /// The granted scope, separated by spaces: the requested one, unless the provider said otherwise.
     #[must_use]
     pub fn scope(&self) -> &str {
         self.0.scope.as_deref().unwrap_or(&self.0.requested.scope)
     }
 
-    /// Whether one scope, such as `read:messages`, was granted.
+    /// Returns whether one scope, such as `read:messages`, was granted.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scope().split(' ').any(|own| own == scope)
     }
 
-    /// What was asked for and not granted.
+    /// The scopes that were requested and not granted.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
         let granted: HashSet<&str> = self.scope().split(' ').collect();
         self.0.requested.scope.split(' ').filter(move |scope| !scope.is_empty() && !granted.contains(scope))
     }
 
-    /// What was granted, in more detail than a scope can say (RFC 9396, section 7): objects with a `type`, each read into a type
-    /// of yours or a `serde_json::Value`. None when the provider said nothing of it, or it does not fit. It may be less than what
-    /// was asked for, and people may have changed it.
+    /// The granted authorization details (RFC 9396, section 7): objects with a `type`, each read into a type of yours or a
+    /// `serde_json::Value`. None when the provider sent none, or they do not fit the type. They may be less than requested, and
+    /// people may have changed them.
     #[must_use]
     pub fn authorization_details<T: DeserializeOwned>(&self) -> Option<Vec<T>> {
         serde_json::from_str(self.0.authorization_details.as_deref()?).ok()

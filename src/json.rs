@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// An object read into `T`. A member that `T` names may stand there again only with the same value, in the same bytes. serde by itself would also read an array into a
-/// struct, member by member, and would not look at the bytes of members that `T` does not name.
+/// Reads an object into `T`. A member that `T` names may be repeated only with the same value, in the same bytes. serde alone would
+/// also read an array into a struct, member by member, and would not check the bytes of members that `T` does not name.
 pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, NotAnObject> {
     let text = std::str::from_utf8(text).map_err(|_| NotAnObject::Encoding)?;
     match text.bytes().find(|byte| !byte.is_ascii_whitespace()) {
@@ -49,7 +49,7 @@ pub(crate) fn secret(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     json
 }
 
-/// No member of the object may stand there with two values, known or not: each reader would see its own.
+/// Refuses an object with a member that has two values, known or not: two readers would see different values.
 pub(crate) fn refuse_duplicates(text: &[u8]) -> Result<(), NotAnObject> {
     if object::<MemberNames<'_>>(text)?.are_unique() {
         Ok(())

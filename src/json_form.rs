@@ -24,7 +24,7 @@ impl JsonForm {
         self
     }
 
-    /// What is no text, and no secret.
+    /// Adds a value that is neither text nor a secret.
     #[must_use]
     pub(crate) fn with_value(mut self, name: &'static str, value: Value) -> Self {
         self.0.push((name.into(), Member::Other(value)));

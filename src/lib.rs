@@ -20,11 +20,11 @@
 //!
 //! # The two stories
 //!
-//! **A login** ([`WebAuth::start`], in `web_auth/login.rs`) reads as its protocol: the provider's metadata (`provider/metadata.rs`),
-//! a listener on loopback (`web_auth/listener`), the authorization request (`web_auth/request.rs`), the browser
-//! (`web_auth/browser`), the callback (`web_auth/callback.rs`), the code for tokens (`token`, through `endpoint.rs` and
-//! `transport.rs`, the only way to the provider), and the ID token (`provider/id_token.rs`, by keys of `provider/keys.rs`).
-//! What comes out is [`Credentials`], which exist only verified (without `openid` there is no ID token, and nobody to verify).
+//! **A login** ([`WebAuth::start`], in `web_auth/login.rs`) reads as its protocol: the provider's metadata
+//! (`provider/metadata.rs`), a listener on loopback (`web_auth/listener`), the authorization request (`web_auth/request.rs`), the
+//! browser (`web_auth/browser`), the callback (`web_auth/callback.rs`), the code for tokens (`token`, through `endpoint.rs` and
+//! `transport.rs`, the only way to the provider), and the ID token (`provider/id_token.rs`, by keys of `provider/keys.rs`). It
+//! returns [`Credentials`], which exist only verified (without `openid` there is no ID token to verify).
 //!
 //! **An API call** ([`AuthorizedClient`], in `authorized_client/authorize.rs`): is this an origin that the token may go to
 //! (`origins.rs`), a token that is valid now (a [`TokenSource`]), the header, and a proof if the token is [bound to a key](dpop),

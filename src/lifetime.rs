@@ -33,8 +33,8 @@ impl Lifetime {
         Self { renew_at: renew_at.unwrap_or(Timestamp::END), ..self }
     }
 
-    /// Whether the token is handed out without a renewal. The jitter takes half of what is left beside `min_ttl` at most: a new
-    /// token that lives long enough is fresh.
+    /// Returns whether the token is handed out without a renewal. The jitter takes at most half of the time that is left beside
+    /// `min_ttl`, so a new token that lives long enough is fresh.
     pub(crate) fn is_fresh(&self, min_ttl: Duration, now: Timestamp) -> bool {
         // In milliseconds, as each call of an API asks.
         let min_ttl = millis(min_ttl);
@@ -43,7 +43,7 @@ impl Lifetime {
         self.end.millis_since(now) > margin && now < self.login_end && now < self.renew_at && !self.is_from_the_future(now)
     }
 
-    /// Whether the token is valid for `time` from now.
+    /// Returns whether the token is valid for `time` from now.
     pub(crate) fn is_valid_for(&self, time: Duration, now: Timestamp) -> bool {
         now.plus(time) < self.end.min(self.login_end) && !self.is_from_the_future(now)
     }
@@ -53,7 +53,7 @@ impl Lifetime {
         self.received.millis_since(now) > MAX_CLOCK_DIFFERENCE
     }
 
-    /// Whether the token was too short from the beginning: its successor would be, too.
+    /// Returns whether the token's whole life is too short. Its successor's would be, too.
     pub(crate) fn is_no_longer_than(&self, min_ttl: Duration) -> bool {
         self.life() <= min_ttl
     }
@@ -67,8 +67,8 @@ impl Lifetime {
     }
 }
 
-/// Whether a token came moments ago: an API's refusal of it is final. A time in the future says that the clock was set back,
-/// and counts as long ago.
+/// Returns whether a token came moments ago: an API's refusal of it is final. A time in the future says that the clock was set
+/// back, and counts as long ago.
 pub(crate) fn is_recent(received: Timestamp, now: Timestamp) -> bool {
     received <= now && now.since(received) < RECENT
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// What Auth0 says when a login needs a second factor: what to go on with, and which factors would do.
+/// Auth0's demand for a second factor: a token to continue with, and the factors that it accepts.
 ///
 /// With the feature `auth0`, `Auth0::mfa` goes on from it.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,14 +18,13 @@ impl MfaRequired {
         Self { token, challenges, enrolments }
     }
 
-    /// What the first factor is worth (`mfa_token`): with the second one it becomes a login. It is good for ten minutes or so,
-    /// also after a code that was wrong.
+    /// The token for the second factor (`mfa_token`). It is valid for about ten minutes, also after a wrong code.
     #[must_use]
     pub fn token(&self) -> &Secret {
         &self.token
     }
 
-    /// The kinds of factor that the person has and may use, such as `otp` or `phone`, as far as Auth0 says so.
+    /// The kinds of factor that the person has and may use, such as `otp` or `phone`, if Auth0 names them.
     pub fn challenges(&self) -> impl Iterator<Item = &str> {
         self.challenges.iter().map(String::as_str)
     }
@@ -37,7 +36,7 @@ impl MfaRequired {
 }
 
 impl Error {
-    /// What a login goes on with that needs a second factor: of the kind `MfaRequired`, at Auth0.
+    /// The second factor that a login needs: for the kind `MfaRequired`, at Auth0.
     #[must_use]
     pub fn mfa(&self) -> Option<&MfaRequired> {
         self.attachment()

@@ -1,4 +1,4 @@
-//! Where secrets may travel: https anywhere, http only inside this machine.
+//! The origins that secrets may go to: https anywhere, http only inside this machine.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Nobody on the network can read along: https, or http that never leaves this machine.
+/// Returns whether the network cannot read along: https, or http that never leaves this machine.
 pub(crate) fn is_confidential(url: &Url) -> bool {
     match url.scheme() {
         "https" => true,

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::requested_api::RequestedApi;
 
-/// What credentials were asked for, and of whom.
+/// The request that credentials were granted for, and its provider.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Requested {
     pub(crate) issuer: Box<str>,

@@ -45,7 +45,7 @@ impl Drop for Secret {
     }
 }
 
-/// Whether this was the last reference to the text.
+/// Wipes the text if this was the last reference to it, and returns whether it was.
 fn wiped(text: &mut Arc<str>) -> bool {
     Arc::get_mut(text).map(Zeroize::zeroize).is_some()
 }

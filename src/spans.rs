@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` sees of a login, a renewal and a call. Without the feature all of this is nothing.
+//! The `tracing` spans of a login, a renewal and a call. Without the feature they do nothing.
 //!
 //! What is shown is an allow-list: client ids, methods, hosts, statuses, attempts, and errors, which hold no secret. No URL, header, body,
 //! token or name of a session is ever among it.
@@ -8,12 +8,12 @@ use url::Url;
 
 use crate::error::Result;
 
-/// What is done, from its start to its outcome.
+/// One operation, from its start to its outcome.
 #[derive(Clone)]
 pub(crate) struct Span {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
-    /// A failure that the program may not be told of, since another token serves meanwhile.
+    /// Logs a failure, because the program may not get it: another token may serve.
     #[cfg(feature = "tracing")]
     warns: bool,
 }

@@ -1,6 +1,6 @@
-//! What a provider says in these very words repeats no secret of a request, though a password may well be one of them.
+//! Known error texts of providers. Such a text repeats no secret of a request, even if a password is equal to one of its words.
 
-/// Whether the text is an error's code, or an explanation of one, as providers have them ready.
+/// Returns whether the text is a known error code, or a known explanation of one.
 pub(crate) fn is_one(text: &str) -> bool {
     CODES.contains(&text)
         || [WRONG_CREDENTIALS.as_slice(), &DEAD_REFRESH_TOKEN, &WRONG_MFA_CODE, &OTHERS].iter().any(|list| list.contains(&text))

@@ -18,14 +18,14 @@ struct Subject<'a> {
 }
 
 impl Application {
-    /// Asks the provider for the person's profile (OpenID Connect Core 1.0, section 5.3). What was granted decides what it
-    /// holds: `profile`, `email`. Auth0 answers about five of these a minute for a person; [`Credentials::user`] asks nobody. An answer
-    /// that the provider signs, as applications can be registered for, is verified.
+    /// Asks the provider for the person's profile (OpenID Connect Core 1.0, section 5.3). The granted scope decides about its
+    /// claims: `profile`, `email`. Auth0 answers about five such requests a minute for a person; [`Credentials::user`] sends none.
+    /// A signed answer, which an application can be registered for, is verified.
     ///
     /// # Errors
-    /// `InvalidResponse` when the answer is about another person or about nobody, or its signature is not the provider's; `Configuration` when the credentials are
-    /// another issuer's or application's, in which case nothing is sent; `Discovery` when the provider has no such
-    /// endpoint; `Server`, `Network`, `TimedOut`.
+    /// `InvalidResponse` when the answer is about another person or about none, or its signature is not the provider's;
+    /// `Configuration` when the credentials are another issuer's or application's, in which case nothing is sent; `Discovery` when
+    /// the provider has no such endpoint; `Server`, `Network`, `TimedOut`.
     pub async fn user_info(&self, credentials: &Credentials) -> Result<Claims> {
         let metadata = self.provider().metadata().await?;
         self.owns(credentials, &metadata.issuer)?;

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-/// The thread that drives requests to the provider, renewals and connections to a store. They end whatever happens to the
-/// caller's runtime: it may be dropped, be polled no longer, have no timers, or have its time paused.
+/// The thread that drives requests to the provider, renewals and connections to a store. They end whatever happens to the caller's
+/// runtime: it may be dropped, not be polled, have no timers, or have its time paused.
 ///
 /// The thread starts with the first task and ends after [`IDLE`] without one.
 struct Worker {
