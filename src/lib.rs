@@ -82,6 +82,9 @@ mod form;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(test)]
+#[path = "../tests/it/growth.rs"]
+mod growth;
 mod http_client;
 mod jose;
 mod json;

@@ -142,6 +142,8 @@ pub(crate) enum Step {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Change {
+    /// The refresh token is about to be sent.
+    Announcement(RefreshState),
     State(RefreshState),
     /// The tokens of the answer take the place of the ones before.
     Tokens(Origin),
@@ -287,7 +289,7 @@ impl Protocol {
         let attempts = self.before.map_or(0, |before| before.attempts).saturating_add(1);
         let in_flight = InFlight { token, sent: now, deadline: now.plus(HOLD), attempts };
         let state = RefreshState { in_flight: Some(in_flight), ..view.state };
-        self.go(Phase::Announcing(in_flight), Step::Save { expected: view.generation, change: Change::State(state) })
+        self.go(Phase::Announcing(in_flight), Step::Save { expected: view.generation, change: Change::Announcement(state) })
     }
 
     /// The time in which an answer to another's request can still come: until its deadline, and at most for the time that a

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, GrantFate, Result};
-use crate::manager::protocol::{Answer, Change, End, Event, Protocol, Reason, SENDS_WITHIN, Step};
+use crate::manager::protocol::{Answer, Change, End, Event, Protocol, Reason, RefreshState, SENDS_WITHIN, Step};
 use crate::manager::session::Purpose;
 use crate::manager::snapshot::{Snapshot, Wanted};
 use crate::manager::stored_session::{StoredSession, contended};
@@ -31,6 +31,8 @@ pub(crate) struct Renewal {
     metadata: Option<Arc<Metadata>>,
     lock: Option<Lock>,
     announced: Option<Instant>,
+    /// The generations of announcements without a request, and the state of the refresh token before them.
+    unsent: (Vec<u64>, RefreshState),
     /// The tokens of the answer, with their ID token if the keys at hand could verify it.
     answer: Option<Credentials>,
     /// The same tokens with their ID token, once other keys were fetched.
@@ -44,12 +46,17 @@ type Verifying = Pin<Box<dyn Future<Output = Credentials> + Send + Sync>>;
 impl Renewal {
     pub(crate) fn new(stored: StoredSession, wanted: Wanted, purpose: Purpose) -> Self {
         let (loaded, serving, saved, metadata, lock, announced) = (None, None, None, None, None, None);
-        let (answer, verifying, failure) = (None, None, None);
-        Self { stored, wanted, purpose, loaded, serving, saved, metadata, lock, announced, answer, verifying, failure }
+        let (answer, verifying, failure, unsent) = (None, None, None, Default::default());
+        Self { stored, wanted, purpose, loaded, serving, saved, metadata, lock, announced, unsent, answer, verifying, failure }
     }
 
     pub(crate) async fn run(mut self) -> Result<Credentials> {
         let end = self.follow_the_protocol().await;
+        if let (unsent, before) = std::mem::take(&mut self.unsent)
+            && !unsent.is_empty()
+        {
+            self.stored.save_state_later(unsent, before);
+        }
         // Before the result is handed out: the program may end right after it has it.
         if let Some(lock) = self.lock.take() {
             lock.release().await;
@@ -114,7 +121,7 @@ impl Renewal {
         let now = self.stored.now();
         let generation = next_generation(now, Some(expected));
         let newer = match change {
-            Change::State(state) => loaded.with_state(generation, state),
+            Change::Announcement(state) | Change::State(state) => loaded.with_state(generation, state),
             Change::Tokens(origin) => {
                 let answer = self.answer.as_ref().expect("tokens came before they are saved");
                 let own = if self.failure.is_some() { Wanted::default() } else { self.stored.own(loaded, &self.wanted) };
@@ -122,14 +129,21 @@ impl Renewal {
             }
         };
         let since = self.stored.session.version();
-        let is_announcement = matches!(change, Change::State(state) if state.in_flight.is_some_and(|own| own.deadline > now));
+        let is_announcement = matches!(change, Change::Announcement(_));
         if is_announcement {
             self.announced = Some(Instant::now());
+            if self.unsent.0.is_empty() {
+                self.unsent.1 = loaded.refresh_state();
+            }
+            self.unsent.0.push(generation);
         }
         let saved = self.stored.write(expected, &newer).await;
         self.saved = Some(newer.clone());
         match saved {
             Ok(true) => {
+                if !is_announcement {
+                    self.unsent.0.clear();
+                }
                 self.stored.wrote(newer, since);
                 Event::Saved(generation)
             }
@@ -139,12 +153,13 @@ impl Renewal {
                     Change::Tokens(origin) => {
                         self.failure = Some(error.rescuing(&newer.login.credentials));
                         self.stored.could_not_write(newer, origin, since);
-                        return Event::StoreFailed;
                     }
-                    Change::State(_) if is_announcement => self.stored.save_state_later(generation, loaded.refresh_state()),
-                    Change::State(state) => self.stored.save_state_later(expected, state),
+                    Change::Announcement(_) => self.failure = Some(error),
+                    Change::State(state) => {
+                        self.unsent = (vec![expected], state);
+                        self.failure.get_or_insert(error);
+                    }
                 }
-                self.failure.get_or_insert(error);
                 Event::StoreFailed
             }
         }
@@ -160,6 +175,7 @@ impl Renewal {
             self.failure = Some(contended());
             return Answer::NotTaken;
         }
+        self.unsent.0.clear();
         let application = self.stored.application();
         if loaded.login.credentials.id_token().is_some() {
             // Meanwhile, so that the new ID token is stored with the rest.

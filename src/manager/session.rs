@@ -66,9 +66,9 @@ pub(crate) enum Unsaved {
     Renewal(Origin),
 }
 
-/// A state of the refresh token that the store did not take, in place of that in the record of this generation.
+/// A state of the refresh token that the store did not take, in place of that in the record of one of these generations.
 struct UnsavedState {
-    generation: u64,
+    generations: Vec<u64>,
     state: RefreshState,
 }
 
@@ -251,21 +251,21 @@ impl Session {
         }
     }
 
-    /// The record of this generation has this state, although the store does not say so.
-    pub(crate) fn keep_state(&self, generation: u64, state: RefreshState) {
-        self.with_seldom(|seldom| seldom.unsaved_state = Some(UnsavedState { generation, state }));
+    /// A record of one of these generations has this state, although the store has another.
+    pub(crate) fn keep_state(&self, generations: Vec<u64>, state: RefreshState) {
+        self.with_seldom(|seldom| seldom.unsaved_state = Some(UnsavedState { generations, state }));
     }
 
     /// The kept state, if it belongs to this record.
     pub(crate) fn kept_state(&self, generation: u64) -> Option<RefreshState> {
         let seldom = self.seldom.lock().unwrap_or_else(PoisonError::into_inner);
         let unsaved = seldom.as_ref()?.unsaved_state.as_ref()?;
-        (unsaved.generation == generation).then_some(unsaved.state)
+        unsaved.generations.contains(&generation).then_some(unsaved.state)
     }
 
-    /// The store has a newer record than the one of this generation.
-    pub(crate) fn forget_state(&self, generation: u64) {
-        self.with_seldom(|seldom| seldom.unsaved_state.take_if(|unsaved| unsaved.generation == generation));
+    /// The store has a newer record than those of these generations.
+    pub(crate) fn forget_state(&self, generations: &[u64]) {
+        self.with_seldom(|seldom| seldom.unsaved_state.take_if(|unsaved| unsaved.generations == generations));
     }
 
     fn with_seldom<T>(&self, change: impl FnOnce(&mut Seldom) -> T) -> T {

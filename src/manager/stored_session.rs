@@ -147,10 +147,10 @@ impl StoredSession {
         Ok(Some(kept.map_or_else(|| snapshot.clone(), |state| snapshot.with_state(snapshot.generation, state))))
     }
 
-    /// Saves a state in the record of this generation later: the store failed, or may have taken an announcement that is not
-    /// followed by a request. Other processes wait for that request.
-    pub(crate) fn save_state_later(&self, generation: u64, state: RefreshState) {
-        self.session.keep_state(generation, state);
+    /// Saves a state of the refresh token later, in the record of one of these generations: the store failed, or has an
+    /// announcement that is not followed by a request. Other processes wait for that request.
+    pub(crate) fn save_state_later(&self, generations: Vec<u64>, state: RefreshState) {
+        self.session.keep_state(generations.clone(), state);
         let own = self.clone();
         // Without a thread the next renewal does it.
         _ = worker::spawn(async move {
@@ -158,16 +158,16 @@ impl StoredSession {
             for pause in SAVES_AFTER {
                 sleep(pause).await;
                 is_known = match own.read().await {
-                    Ok(Some(stored)) if stored.generation == generation => {
-                        let newer = stored.with_state(next_generation(own.now(), Some(generation)), state);
-                        own.write(generation, &newer).await.is_ok()
+                    Ok(Some(stored)) if generations.contains(&stored.generation) => {
+                        let newer = stored.with_state(next_generation(own.now(), Some(stored.generation)), state);
+                        own.write(stored.generation, &newer).await.is_ok()
                     }
                     // A store that hung may take the announcement later.
                     read => read.is_ok(),
                 };
             }
             if is_known {
-                own.session.forget_state(generation);
+                own.session.forget_state(&generations);
                 own.session.forget_flights();
             }
         });

@@ -41,6 +41,7 @@ mod for_api;
 mod foreign_key;
 mod form_post;
 mod grants;
+mod growth;
 mod hyper_api;
 mod id_token_binding;
 mod id_token_claims;

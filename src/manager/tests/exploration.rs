@@ -32,6 +32,8 @@ struct World {
     visits: u8,
     /// A fault may have cost the session.
     may_be_lost: bool,
+    /// An answer was lost.
+    was_lost: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Hash, Debug)]
@@ -78,8 +80,11 @@ struct Process {
     until: Option<Timestamp>,
     has_crashed: bool,
     store_failed: bool,
-    /// A state that the store did not take, for the record of this generation.
-    unsaved: Option<(u64, RefreshState)>,
+    /// The generations of announcements without a request, and the state before them.
+    unsent: Vec<u64>,
+    before: Option<RefreshState>,
+    /// A state that the store did not take, for the record of one of these generations.
+    unsaved: Option<(Vec<u64>, RefreshState)>,
     /// A mistake has led it on after its end.
     is_forced: bool,
 }
@@ -135,6 +140,8 @@ impl World {
                 until: None,
                 has_crashed: false,
                 store_failed: false,
+                unsent: Vec::new(),
+                before: None,
                 unsaved: None,
                 is_forced: false,
             }
@@ -149,6 +156,7 @@ impl World {
             jumps,
             visits,
             may_be_lost: false,
+            was_lost: false,
         }
     }
 
@@ -201,13 +209,13 @@ impl World {
 
     fn steps_of(&self, process: usize, mistake: Mistake, worlds: &mut Vec<Self>) -> Result<(), String> {
         let own = &self.processes[process];
-        if let (Some((generation, state)), Some(stored)) = (own.unsaved, self.store)
-            && stored.generation == generation
+        if let (Some((generations, state)), Some(stored)) = (&own.unsaved, self.store)
+            && generations.contains(&stored.generation)
             && !own.has_crashed
         {
             let mut world = self.clone();
             world.generations += 1;
-            world.store = Some(Stored { generation: world.generations, state, ..stored });
+            world.store = Some(Stored { generation: world.generations, state: *state, ..stored });
             world.processes[process].unsaved = None;
             worlds.push(world);
         }
@@ -239,10 +247,11 @@ impl World {
             Step::Save { expected, change } => {
                 let mut world = self.clone();
                 let saved = world.save(process, expected, change, mistake)?;
+                world.note_announcement(process, change, saved, mistake);
                 if self.faults > 0 {
-                    for (world, outcome) in [(self, Event::StoreFailed), (&world, saved)] {
+                    for world in [self, &world] {
                         let mut failed = world.faulty();
-                        failed.keep_state(process, expected, change, outcome, mistake);
+                        failed.note_failure(process, expected, change);
                         worlds.push(failed.arrived(process, Done::Event(Event::StoreFailed), mistake)?);
                     }
                 }
@@ -258,17 +267,25 @@ impl World {
         Self { faults: self.faults - 1, may_be_lost: true, ..self.clone() }
     }
 
-    /// Keeps what the driver keeps after a save that failed for the process. The store may have done it.
-    fn keep_state(&mut self, process: usize, expected: u64, change: Change, outcome: Event, mistake: Mistake) {
-        let Change::State(state) = change else { return };
-        let clock = self.clock_of(process);
+    /// As the driver does it: an announcement is noted until its request is sent, or its end is saved.
+    fn note_announcement(&mut self, process: usize, change: Change, outcome: Event, mistake: Mistake) {
+        let Event::Saved(generation) = outcome else { return };
         let own = &mut self.processes[process];
-        let is_announcement = state.in_flight.is_some_and(|in_flight| in_flight.deadline > clock);
-        if !is_announcement {
-            own.unsaved = Some((expected, state));
+        if !matches!(change, Change::Announcement(_)) {
+            own.unsent.clear();
         } else if mistake != Mistake::ForgetsFailedAnnouncements {
-            let before = own.loaded.expect("a record was loaded").state;
-            own.unsaved = if let Event::Saved(generation) = outcome { Some((generation, before)) } else { None };
+            if own.unsent.is_empty() {
+                own.before = own.loaded.map(|loaded| loaded.state);
+            }
+            own.unsent.push(generation);
+        }
+    }
+
+    /// As the driver does it after a save that failed for the process. The store may have done it.
+    fn note_failure(&mut self, process: usize, expected: u64, change: Change) {
+        if let Change::State(state) = change {
+            let own = &mut self.processes[process];
+            (own.unsent, own.before) = (vec![expected], Some(state));
         }
     }
 
@@ -287,6 +304,7 @@ impl World {
         }
         let token = own.loaded.expect("a record was loaded").token;
         let mut world = self.clone();
+        world.processes[process].unsent.clear();
         world.processes[process].until = Some(until);
         world.provider.count(token)?;
         if self.faults > 0 {
@@ -321,7 +339,7 @@ impl World {
         self.generations += 1;
         let mut record = Stored { generation: self.generations, ..base };
         match change {
-            Change::State(state) => record.state = state,
+            Change::Announcement(state) | Change::State(state) => record.state = state,
             Change::Tokens(origin) => {
                 record.token = own.got.expect("an answer with tokens came");
                 record.is_fresh = true;
@@ -336,7 +354,7 @@ impl World {
         if generation_of(&record) < generation_of(&replaced) {
             return Err("the tokens of a later request are lost".to_owned());
         }
-        if matches!(change, Change::State(_)) && record.token != replaced.token {
+        if !matches!(change, Change::Tokens(_)) && record.token != replaced.token {
             return Err("a refresh token is replaced without an answer".to_owned());
         }
         self.store = Some(record);
@@ -352,8 +370,11 @@ impl World {
         let mut event = match done {
             Done::Event(event) => event,
             Done::Loaded(stored) => {
-                let kept = |stored: &Stored| own.unsaved.filter(|(generation, _)| *generation == stored.generation);
-                own.loaded = stored.map(|stored| kept(&stored).map_or(stored, |(_, state)| Stored { state, ..stored }));
+                let kept = |stored: &Stored| {
+                    let unsaved = own.unsaved.as_ref().filter(|(generations, _)| generations.contains(&stored.generation));
+                    unsaved.map(|(_, state)| *state)
+                };
+                own.loaded = stored.map(|stored| kept(&stored).map_or(stored, |state| Stored { state, ..stored }));
                 Event::Loaded(own.loaded.map(|loaded| loaded.view(mistake)))
             }
             // After the deadline the answer is not waited for.
@@ -369,7 +390,7 @@ impl World {
                 event = Event::StoreFailed;
             }
             (Mistake::TakesLostForUntaken, _, Event::Answered(Answer::Lost)) => event = Event::Answered(Answer::NotTaken),
-            (Mistake::SendsLate, Step::Save { change: Change::State(_), .. }, Event::Saved(_)) => {
+            (Mistake::SendsLate, Step::Save { change: Change::Announcement(_), .. }, Event::Saved(_)) => {
                 now = own.announced_at.unwrap_or(now);
             }
             _ => own.store_failed |= event == Event::StoreFailed,
@@ -377,6 +398,7 @@ impl World {
         if matches!(event, Event::Answered(_)) {
             own.until = None;
         }
+        self.was_lost |= event == Event::Answered(Answer::Lost);
         if let (Event::Answered(Answer::Refused), Some(loaded)) = (event, own.loaded) {
             self.provider.sent[usize::from(loaded.token)] = 0;
         }
@@ -385,13 +407,13 @@ impl World {
             return Ok(self);
         }
         own.step = own.protocol.next(now, event);
-        if let Step::Save { change: Change::State(RefreshState { in_flight: Some(in_flight), .. }), .. } = own.step
+        if let Step::Save { change: Change::Announcement(RefreshState { in_flight: Some(in_flight), .. }), .. } = own.step
             && in_flight.sent == now
         {
             own.announced_at = Some(now);
         }
         if mistake == Mistake::SendsBeforeSaving
-            && let Step::Save { expected, change: Change::State(_) } = own.step
+            && let Step::Save { expected, change: Change::Announcement(_) } = own.step
             && own.announced_at == Some(now)
         {
             own.step = own.protocol.next(now, Event::Saved(expected));
@@ -405,6 +427,9 @@ impl World {
             own.step = Step::Save { expected: loaded.generation, change: Change::Tokens(origin) };
         }
         if let Step::End(end) = own.step {
+            if !own.unsent.is_empty() {
+                own.unsaved = own.before.map(|before| (std::mem::take(&mut own.unsent), before));
+            }
             let own = own.clone();
             self.check_end(&own, end)?;
         }
@@ -418,7 +443,7 @@ impl World {
             End::LoginRequired(reason) if !self.may_be_lost && self.visits == VISITS => {
                 Err(format!("a login is required ({reason:?}) although nothing went wrong"))
             }
-            End::LoginRequired(Reason::AnswerLost) if self.lost_nothing(own) => {
+            End::LoginRequired(Reason::AnswerLost) if self.lost_nothing() => {
                 Err("a login is required although no answer was lost".to_owned())
             }
             End::Contended => Err("a renewal gives up".to_owned()),
@@ -426,11 +451,13 @@ impl World {
         }
     }
 
-    /// The refresh token was not sent without a verdict, and no process that may have sent it is gone or has still to say so.
-    fn lost_nothing(&self, own: &Process) -> bool {
-        let token = own.loaded.map_or(0, |loaded| loaded.token);
-        self.provider.sent[usize::from(token)] == 0
-            && self.processes.iter().all(|other| !other.has_crashed && !other.is_running() && other.unsaved.is_none())
+    /// No answer was lost, and no process that announced a request is gone or has still to save what came of it.
+    fn lost_nothing(&self) -> bool {
+        let has_saved_all = |own: &Process| {
+            let has_tokens = own.step == Step::End(End::Renewed { is_stored: false });
+            !own.has_crashed && !own.is_running() && !has_tokens && own.unsaved.is_none()
+        };
+        !self.was_lost && self.processes.iter().all(has_saved_all)
     }
 
     /// From here, with nothing more going wrong, each process ends.
@@ -524,7 +551,7 @@ impl Reached {
         let mut now = format!("{before}\n{:>3} s", self.world.now.since(start).as_secs());
         for own in &self.world.processes {
             let step = match own.step {
-                Step::Save { expected, change: Change::State(_) } => format!("Save over {expected}"),
+                Step::Save { expected, change: Change::Announcement(_) | Change::State(_) } => format!("Save over {expected}"),
                 Step::Save { expected, .. } => format!("Save tokens over {expected}"),
                 Step::Send { until } => format!("Send until {}", until.since(start).as_secs()),
                 step => format!("{step:?}"),
