@@ -18,21 +18,23 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 //!
-//! # The two stories
+//! # Where to begin
 //!
-//! **A login** ([`WebAuth::start`], in `web_auth/login.rs`) reads as its protocol: the provider's metadata
-//! (`provider/metadata.rs`), a listener on loopback (`web_auth/listener`), the authorization request (`web_auth/request.rs`), the
-//! browser (`web_auth/browser`), the callback (`web_auth/callback.rs`), the code for tokens (`token`, through `endpoint.rs` and
-//! `transport.rs`, the only way to the provider), and the ID token (`provider/id_token.rs`, by keys of `provider/keys.rs`). It
-//! returns [`Credentials`], which exist only verified (without `openid` there is no ID token to verify).
+//! | you write | begin with |
+//! |---|---|
+//! | a command-line or desktop program | [`WebAuth::start`]; [`stay_logged_in`] keeps the login for the next start |
+//! | a program on a machine without a browser | [`Application::device`] |
+//! | a web back end | [`WebAuth::begin`] and [`WebAuth::finish`], and the page [`docs::web_backend`] |
+//! | a service without a person | [`Application::client_credentials`] |
+//! | a client of an API that names its own login | [`web_auth::ApiDiscovery`] |
+//! | calls of an API with a token from elsewhere | [`AuthorizedClient`] over your own [`TokenSource`] |
 //!
-//! **An API call** ([`AuthorizedClient`], in `authorized_client/authorize.rs`): is this an origin that the token may go to
-//! (`origins.rs`), a token that is valid now (a [`TokenSource`]), the header, and a proof if the token is [bound to a key](dpop),
-//! reqwest, a verdict on the answer (`challenge.rs`), at most one more try; redirects (`redirect.rs`) are authorised hop by hop.
+//! [`Credentials`] hold the tokens; they exist only after each check of the protocol passed. A [`CredentialsManager`] keeps them in a
+//! [store] and renews them, once for all tasks, processes and machines. An [`AuthorizedClient`] is a reqwest client that puts
+//! the access token on each request to its own origins, and on no other. Every error is an [`Error`] whose [`kind`](Error::kind)
+//! says what to do.
 //!
-//! Arrows between modules point only downward, and `.ci/layers` checks that.
-//!
-//! The [guide](docs) has a page for each kind of program, for other providers, and for what people run into.
+//! The [guide](docs) has a page for each kind of program, for other providers, for errors and for common problems.
 //!
 //! # Features
 //!
