@@ -192,8 +192,7 @@ impl CibaAuth {
             ));
         }
         let metadata = self.application.provider().metadata().await?;
-        let url =
-            metadata.required(metadata.backchannel_authentication_endpoint.as_ref(), "backchannel authentication endpoint")?;
+        let url = metadata.backchannel_authentication_endpoint.url()?;
         let form = self.form(&metadata.issuer)?;
         let reply = endpoint::post(&self.application, "the request to ask a person", url, form).await.map_err(advised)?;
         let Answer { auth_req_id, expires_in, interval } = Answer::read(&reply)?;
@@ -270,12 +269,11 @@ fn advised(error: Error) -> Error {
     error.with_advice(advice)
 }
 
-const OURS: [&str; 9] = [
+const OURS: [&str; 8] = [
     "login_hint",
     "login_hint_token",
     "id_token_hint",
     "binding_message",
-    "organization",
     "user_code",
     "requested_expiry",
     "auth_req_id",

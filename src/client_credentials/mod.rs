@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::spans::Span;
 use crate::store::{CredentialsStore, RecordKey};
-use crate::token;
+use crate::token::{self, Parameters};
 use crate::token_source::TokenSource;
 
 /// A service's own token, without a person (RFC 6749, section 4.4): asked for once however many tasks need it, kept, and
@@ -47,7 +47,7 @@ use crate::token_source::TokenSource;
 #[derive(Clone)]
 pub struct ClientCredentials {
     application: Application,
-    parameters: Arc<Vec<(String, String)>>,
+    parameters: Arc<Parameters>,
     held: Arc<Held>,
     fleet: Option<Fleet>,
     on_store_failure: Option<Hook>,
@@ -87,25 +87,32 @@ impl ClientCredentials {
     /// What the token may do, separated by spaces; without it, all that the provider allows this application.
     #[must_use]
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        self.parameter("scope", scope)
+        self.put("scope", scope)
     }
 
     /// The organization that the token is for, at Auth0.
     #[must_use]
     pub fn organization(self, id_or_name: impl Into<String>) -> Self {
-        self.parameter("organization", id_or_name)
+        self.put("organization", id_or_name)
     }
 
-    /// Any other parameter of the token request, such as `resource` (RFC 8707).
+    /// Any other parameter of the token request, such as `resource` (RFC 8707). Given again, its value is replaced; `resource` may
+    /// be several.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        let parameters = Arc::make_mut(&mut self.parameters);
-        parameters.retain(|known| known.0 != name);
-        parameters.push((name, value));
-        // A token for other parameters is another token.
-        self.held = Arc::new(Held::new());
+        self.parameters_mut().put_any(name, value.into(), &[]);
         self
+    }
+
+    fn put(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.parameters_mut().put(name, value.into());
+        self
+    }
+
+    /// A token for other parameters is another token.
+    fn parameters_mut(&mut self) -> &mut Parameters {
+        self.held = Arc::new(Held::new());
+        Arc::make_mut(&mut self.parameters)
     }
 
     /// Shares the token with everybody who has the store: a fleet asks the provider once for each token. Whoever can read the
@@ -217,10 +224,7 @@ impl ClientCredentials {
     }
 
     async fn fetch(&self) -> Result<ServiceToken> {
-        let mut form = Form::new("client_credentials");
-        for (name, value) in self.parameters.iter() {
-            form.push(name, value);
-        }
+        let form = self.parameters.written_to(Form::new("client_credentials"))?;
         // RFC 6749, section 4.4.3: "A refresh token SHOULD NOT be included." One that is, is not looked at.
         let span = Span::renewal(self.application.client_id());
         let token = span.watch(token::request_access_token(&self.application, form)).await?;
@@ -235,7 +239,7 @@ impl ClientCredentials {
 
     /// Whose token it is, and for what.
     fn key(&self) -> RecordKey {
-        RecordKey::of_service(self.application.domain(), self.application.client_id(), &self.parameters)
+        RecordKey::of_service(self.application.domain(), self.application.client_id(), self.parameters.pairs())
     }
 }
 

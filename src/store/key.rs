@@ -65,9 +65,9 @@ impl RecordKey {
     }
 
     /// Of the program's own token, which it asks for with these parameters in whatever order.
-    pub(crate) fn of_service(issuer: &str, client_id: &str, parameters: &[(String, String)]) -> Self {
-        let mut sorted = parameters.to_vec();
-        sorted.sort();
+    pub(crate) fn of_service<'a>(issuer: &str, client_id: &str, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut sorted: Vec<_> = parameters.collect();
+        sorted.sort_unstable();
         let asked = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sorted).finish();
         Self { program: Program::new(issuer, client_id, Holder::Service), session: asked.into() }
     }

@@ -42,7 +42,7 @@ impl Application {
     /// `urn:acme:legacy-session` in Auth0's custom token exchange.
     #[must_use]
     pub fn exchange(&self, subject_token: impl Into<Secret>, subject_token_type: impl Into<String>) -> TokenExchange {
-        TokenExchange(self.grant(TOKEN_EXCHANGE)).subject(subject_token, subject_token_type)
+        TokenExchange(self.grant_without_login(TOKEN_EXCHANGE)).subject(subject_token, subject_token_type)
     }
 
     /// The token of another service that a person has connected at Auth0 (*Token Vault*), such as Google's under the connection
@@ -56,7 +56,7 @@ impl Application {
         connection: impl Into<String>,
     ) -> TokenExchange {
         // What comes is another service's token, which knows nothing of this application's key.
-        TokenExchange(self.without_dpop().grant(FEDERATED))
+        TokenExchange(self.without_dpop().grant_without_login(FEDERATED))
             .subject(subject_token, subject_token_type)
             .requested_token_type(TokenExchange::CONNECTION_ACCESS_TOKEN)
             .parameter("connection", connection.into())
@@ -118,7 +118,7 @@ impl TokenExchange {
     /// The absolute URL of the API that the token is for. Given again, it names one more.
     #[must_use]
     pub fn resource(self, url: impl Into<String>) -> Self {
-        Self(self.0.put("resource", url.into()))
+        Self(self.0.parameter("resource", url.into()))
     }
 
     /// What the token is to allow, separated by spaces.
@@ -139,7 +139,7 @@ impl TokenExchange {
         Self(self.0.organization(id_or_name))
     }
 
-    /// Any other parameter. Given again, its value is replaced.
+    /// Any other parameter. Given again, its value is replaced; `resource` may be several.
     #[must_use]
     pub fn parameter(self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         Self(self.0.put_any(name, value, &OURS))
@@ -164,5 +164,4 @@ impl TokenExchange {
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const FEDERATED: &str = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
-const OURS: [&str; 6] =
-    ["subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "organization"];
+const OURS: [&str; 5] = ["subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type"];

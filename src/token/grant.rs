@@ -22,6 +22,8 @@ pub struct Grant {
     scope: Arc<str>,
     demands: Demands,
     parameters: Parameters,
+    /// The grant's specification knows no ID token.
+    is_without_login: bool,
 }
 
 impl Application {
@@ -52,11 +54,13 @@ impl Application {
             scope: Arc::from(""),
             demands: Demands::default(),
             parameters: Parameters::default(),
+            is_without_login: false,
         }
     }
 
-    /// A token for an assertion: a JWT in which somebody whom the provider trusts says for whom the token is (RFC 7523, section 2.1).
-    /// Who holds the key signs one by [`PrivateKey::sign_jwt`](crate::client_auth::PrivateKey::sign_jwt).
+    /// A token for an assertion: a JWT of an issuer that the provider trusts, which names the subject of the token (RFC 7523,
+    /// section 2.1). The holder of the key signs one by [`PrivateKey::sign_jwt`](crate::client_auth::PrivateKey::sign_jwt). An ID
+    /// token in the answer is verified; there need not be one.
     ///
     /// ```
     /// # async fn example() -> hallpass::Result<()> {
@@ -86,7 +90,13 @@ impl Application {
     /// ```
     #[must_use]
     pub fn jwt_bearer(&self, assertion: impl Into<Secret>) -> Grant {
-        self.grant("urn:ietf:params:oauth:grant-type:jwt-bearer").parameter("assertion", assertion)
+        self.grant_without_login("urn:ietf:params:oauth:grant-type:jwt-bearer").parameter("assertion", assertion)
+    }
+}
+
+impl Application {
+    pub(super) fn grant_without_login(&self, grant_type: &str) -> Grant {
+        Grant { is_without_login: true, ..self.grant(grant_type) }
     }
 }
 
@@ -101,7 +111,7 @@ impl Grant {
     /// The identifier of the API that the access token is for. Given again, it names one more.
     #[must_use]
     pub fn audience(self, identifier: impl Into<String>) -> Self {
-        self.parameter("audience", identifier.into())
+        self.add("audience", identifier.into())
     }
 
     /// The organization that it is about, at Auth0: its id (`org_…`) or its name. An ID token has to name it too.
@@ -113,10 +123,10 @@ impl Grant {
         self
     }
 
-    /// Any other parameter. Given again, its value is replaced; `audience` and `resource` may be several.
+    /// Any other parameter. Given again, its value is replaced; `resource` may be several.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
-        self.parameters.put_any(name, value, &["organization"]);
+        self.parameters.put_any(name, value, &[]);
         self
     }
 
@@ -151,12 +161,20 @@ impl Grant {
     }
 
     pub(super) fn asked<'a>(&'a self, api: Option<&'a RequestedApi>) -> Asked<'a> {
-        // Nobody went through a redirect, so there is no nonce.
-        let flow = Flow::Login { nonce: None, code: None, demands: &self.demands };
+        // There was no redirect, so there is no nonce.
+        let flow = match self.is_without_login {
+            true => Flow::Exchange { demands: &self.demands },
+            false => Flow::Login { nonce: None, code: None, demands: &self.demands },
+        };
         Asked { scope: &self.scope, api, flow, hidden: &[] }
     }
 
-    /// For a builder whose parameters have names of their own.
+    pub(super) fn add(mut self, name: &str, value: impl Into<Secret>) -> Self {
+        self.parameters.add(name, value);
+        self
+    }
+
+    /// For a builder with setters for its parameters.
     pub(super) fn put(mut self, name: &str, value: impl Into<Secret>) -> Self {
         self.parameters.put(name, value);
         self

@@ -1,12 +1,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::error::{Error, Result};
 use crate::form::Form;
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 
-/// What a program wants said in a request beside what this crate says by itself. Any value may be a secret.
+/// The parameters of a request that a program chose. Any value may be a secret.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parameters {
     given: Vec<(String, Secret)>,
@@ -14,25 +16,28 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// A name stands there once, but for those that RFC 8693 (section 2.1) and RFC 8707 (section 2) let stand several times.
+    /// Sets a parameter: its value replaces an earlier one.
     pub(crate) fn put(&mut self, name: impl Into<String>, value: impl Into<Secret>) {
         let name = name.into();
-        if !matches!(&*name, "audience" | "resource") {
-            self.given.retain(|known| known.0 != name);
-        }
+        self.given.retain(|known| known.0 != name);
         self.given.push((name, value.into()));
     }
 
-    /// The same for a name of the program's choice. `ours` have a setter of their own.
-    pub(crate) fn put_any(&mut self, name: impl Into<String>, value: impl Into<Secret>, ours: &[&str]) {
-        let name = name.into();
-        if OURS.contains(&&*name) || ours.contains(&&*name) {
-            let message =
-                format!("the parameter {name} is this crate's own and cannot be set; see the other methods of the builder");
-            self.refusal.get_or_insert_with(|| Error::configuration(message));
-            return;
+    /// Adds a parameter that may be repeated: `audience` of a token exchange (RFC 8693, section 2.1), `resource`.
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<Secret>) {
+        self.given.push((name.to_owned(), value.into()));
+    }
+
+    /// Sets a parameter that the program names. `own` have a setter of the builder. A `resource` is added.
+    pub(crate) fn put_any(&mut self, name: impl Into<String>, value: impl Into<Secret>, own: &[&str]) {
+        let (name, value) = (name.into(), value.into());
+        if let Err(refusal) = check_parameter(&name, value.expose(), own) {
+            self.refusal.get_or_insert(refusal);
+        } else if name == "resource" {
+            self.add(&name, value);
+        } else {
+            self.put(name, value);
         }
-        self.put(name, value);
     }
 
     /// The first of this name.
@@ -50,11 +55,32 @@ impl Parameters {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
-        for (name, value) in &self.given {
-            form.push(name, value.expose());
+        for (name, value) in self.pairs() {
+            form.push(name, value);
         }
         Ok(form)
     }
+
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.given.iter().map(|(name, value)| (&**name, value.expose()))
+    }
+}
+
+/// Checks a parameter that a program names, in any request. `own` have a setter of the builder.
+///
+/// # Errors
+/// `Configuration`.
+pub(crate) fn check_parameter(name: &str, value: &str, own: &[&str]) -> Result<()> {
+    if RESERVED.contains(&name) || own.contains(&name) {
+        return Err(Error::configuration(format!(
+            "the parameter {name} is this crate's own and cannot be set; see the other methods of the builder"
+        )));
+    }
+    // RFC 8707, section 2: "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component."
+    if name == "resource" && (value.contains(' ') || !Url::parse(value).is_ok_and(|uri| uri.fragment().is_none())) {
+        return Err(Error::configuration("resource is no absolute URI without a fragment; give one such as https://api.acme.com"));
+    }
+    Ok(())
 }
 
 /// Each scope once, separated by single spaces, whatever white space separated them. There may be many: an API names them, too.
@@ -63,8 +89,29 @@ pub(crate) fn scopes(text: &str) -> Arc<str> {
     text.split_whitespace().filter(|scope| known.insert(*scope)).collect::<Vec<_>>().join(" ").into()
 }
 
-/// What says who the application is, or has a setter everywhere.
-const OURS: [&str; 6] = ["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"];
+/// The parameters that identify the application, name the grant, or protect the login. All builders have a setter for the scope
+/// and the organization.
+const RESERVED: [&str; 18] = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "scope",
+    "organization",
+    "response_type",
+    "response_mode",
+    "redirect_uri",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "max_age",
+    // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).
+    "request",
+    "request_uri",
+];
 
 #[cfg(test)]
 mod tests {

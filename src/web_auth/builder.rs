@@ -236,7 +236,7 @@ impl WebAuth {
     /// a token for all of them. Each token request names them again, renewals too.
     #[must_use]
     pub fn resource(mut self, uri: impl Into<String>) -> Self {
-        self.parameters_mut().add_resource(uri.into());
+        self.parameters_mut().set("resource", uri.into());
         self
     }
 

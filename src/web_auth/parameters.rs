@@ -3,12 +3,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value as Json;
-use url::Url;
 
 use crate::error::{Error, Result};
 use crate::provider::Demands;
 use crate::requested_api::RequestedApi;
-use crate::token::{are_authorization_details, holds_scope};
+use crate::token::{are_authorization_details, check_parameter, holds_scope};
 use crate::web_auth::response_mode::ResponseMode;
 
 /// What a login asks the provider for, beside what protects it.
@@ -107,31 +106,21 @@ impl Parameters {
 
     /// Any parameter, by its name.
     pub(crate) fn set(&mut self, name: &str, value: String) {
+        if let Err(refusal) = check_parameter(name, &value, &[]) {
+            self.refusal.get_or_insert(refusal);
+            return;
+        }
         match name {
-            _ if OURS.contains(&name) => self.refuse(format!(
-                "the parameter {name} is this crate's own and cannot be set; see the other methods of the builder"
-            )),
-            "resource" => self.add_resource(value),
+            "resource" => self.others.push(Parameter { name: name.into(), value: value.into(), kind: Kind::Text }),
             "claims" | "authorization_details" => match serde_json::from_str::<Json>(&value) {
                 Ok(json) => self.set_json(name, &json),
                 Err(_) => self.refuse(format!("the parameter {name} is no JSON; give it as JSON")),
             },
             _ => self.replace(name, value, Kind::Text),
         }
-        if name == "audience" {
+        if matches!(name, "audience" | "resource") {
             self.name_apis();
         }
-    }
-
-    /// RFC 8707, section 2: "Multiple resource parameters MAY be used to indicate that the requested token is intended to
-    /// be used at multiple resources."
-    pub(crate) fn add_resource(&mut self, uri: String) {
-        // "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component."
-        if uri.contains(' ') || !Url::parse(&uri).is_ok_and(|uri| uri.fragment().is_none()) {
-            self.refuse("resource is no absolute URI without a fragment; give one such as https://api.acme.com");
-        }
-        self.others.push(Parameter { name: "resource".into(), value: uri.into(), kind: Kind::Text });
-        self.name_apis();
     }
 
     /// OpenID Connect Core 1.0, section 5.5.
@@ -188,22 +177,3 @@ impl Parameters {
         self.refusal.get_or_insert_with(|| Error::configuration(why.into()));
     }
 }
-
-/// What protects the login, and what has a setter of its own.
-const OURS: [&str; 14] = [
-    "response_type",
-    "response_mode",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "dpop_jkt",
-    "max_age",
-    "organization",
-    // A request object overrides all parameters beside it (OpenID Connect Core 1.0, section 6.1).
-    "request",
-    "request_uri",
-];

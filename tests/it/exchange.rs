@@ -196,6 +196,22 @@ async fn the_id_token_of_a_custom_exchange_is_verified() {
     assert_eq!(provider.count(Endpoint::Token), 9);
 }
 
+/// K25 — token: 3. An organization has to be proved all the same.
+#[tokio::test]
+async fn an_exchange_needs_no_id_token() {
+    let provider = provider().await;
+    let exchange = || api(&provider).exchange("CANARY-legacy", LEGACY).scope("openid email");
+    provider.next(Endpoint::Token, Fault::new().remove("id_token"));
+    let issued = exchange().send().await.unwrap();
+    assert!(issued.access_token().is_some() && issued.user().is_none());
+    provider.next(Endpoint::Token, Fault::new().remove("id_token"));
+    assert_eq!(exchange().organization("org_acme").send().await.unwrap_err().kind(), ErrorKind::IdToken);
+    let answer = json!({ "access_token": "a", "token_type": "Bearer", "scope": "openid" });
+    provider.next(Endpoint::Token, Fault::json(200, answer));
+    assert!(api(&provider).jwt_bearer("e30.e30.").scope("openid").send().await.unwrap().user().is_none());
+    assert_eq!(provider.count(Endpoint::Token), 3);
+}
+
 /// token: 1 each
 #[tokio::test]
 async fn a_refusal_says_what_it_means_for_an_exchange() {

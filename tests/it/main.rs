@@ -56,6 +56,7 @@ mod looks;
 mod manager;
 mod middleware;
 mod panics;
+mod parameters;
 mod ported_program;
 mod published_keys;
 mod pushed;
