@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, Proofs, Prover};
+use crate::origin::Reach;
 use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose, RegisteredAlgorithm, RegisteredAlgorithms};
 use crate::requested::{OneOfEach, Requested};
 use crate::requested_api::RequestedApi;
@@ -32,6 +33,7 @@ struct Settings {
     client_id: Arc<str>,
     client_auth: ClientAuth,
     issuer_alias: Option<IssuerAlias>,
+    reach: Reach,
     dpop_key: Option<DpopKey>,
     leeway: Duration,
     accept_hs256: bool,
@@ -50,6 +52,7 @@ impl Application {
             client_id: client_id.into().into(),
             client_auth: ClientAuth::none(),
             issuer_alias: None,
+            reach: Reach::EVERYWHERE,
             dpop_key: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
@@ -62,7 +65,8 @@ impl Application {
     }
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
-        let provider = Arc::new(Provider::new(&settings.domain, settings.issuer_alias.clone(), transport, clock.clone()));
+        let alias = settings.issuer_alias.clone();
+        let provider = Arc::new(Provider::new(&settings.domain, alias, settings.reach, transport, clock.clone()));
         Self { settings, provider, clock, requested: Arc::default() }
     }
 
@@ -203,6 +207,13 @@ impl Application {
     pub fn danger_accept_missing_token_type(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_missing_token_type = true;
         self
+    }
+
+    /// The same program at an issuer that an API named.
+    pub(crate) fn reaching(mut self, reach: Reach) -> Self {
+        Arc::make_mut(&mut self.settings).reach = reach;
+        let transport = Arc::clone(self.provider.transport());
+        Self::assemble(self.settings, transport, self.clock)
     }
 
     /// The same program, known under its id: what was found out about the provider stays.

@@ -29,7 +29,7 @@ impl Application {
     pub async fn user_info(&self, credentials: &Credentials) -> Result<Claims> {
         let metadata = self.provider().metadata().await?;
         self.owns(credentials, &metadata.issuer)?;
-        let url = metadata.required(metadata.userinfo_endpoint.as_ref(), "userinfo endpoint")?;
+        let url = metadata.userinfo_endpoint.url()?;
         let url = if self.auth().is_mutual_tls() { metadata.for_mutual_tls(url) } else { url };
         let mut proofs = credentials.access_token().proofs();
         let deadline = transport::deadline();

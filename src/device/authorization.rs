@@ -4,11 +4,10 @@ use crate::application::Application;
 use crate::device::answer::Answer;
 use crate::device::login::DeviceLogin;
 use crate::endpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::form::Form;
 use crate::provider::{Demands, Organization};
-use crate::requested_api::RequestedApi;
-use crate::token::{AwaitedGrant, scopes};
+use crate::token::{AwaitedGrant, Parameters, scopes};
 
 /// What a login on another device asks for.
 ///
@@ -34,11 +33,8 @@ use crate::token::{AwaitedGrant, scopes};
 pub struct DeviceAuth {
     application: Application,
     scope: Arc<str>,
-    api: Option<RequestedApi>,
     demands: Demands,
-    /// A name stands there once.
-    others: Vec<(String, String)>,
-    refusal: Option<Error>,
+    parameters: Parameters,
 }
 
 impl Application {
@@ -48,10 +44,8 @@ impl Application {
         DeviceAuth {
             application: self.clone(),
             scope: Arc::from("openid profile email"),
-            api: None,
             demands: Demands::default(),
-            others: Vec::new(),
-            refusal: None,
+            parameters: Parameters::default(),
         }
     }
 }
@@ -78,23 +72,10 @@ impl DeviceAuth {
         self
     }
 
-    /// Any other parameter of the request for a code.
+    /// Any other parameter of the request for a code. Given again, its value is replaced; `resource` may be several.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        if OURS.contains(&&*name) {
-            let message =
-                format!("the parameter {name} is this crate's own and cannot be set; see the other methods of the builder");
-            self.refusal.get_or_insert_with(|| Error::configuration(message));
-            return self;
-        }
-        match &*name {
-            "audience" => self.api = Some(RequestedApi::Audience(value.as_str().into())),
-            "resource" => self.api = Some(RequestedApi::Resources(value.as_str().into())),
-            _ => {}
-        }
-        self.others.retain(|known| known.0 != name);
-        self.others.push((name, value));
+        self.parameters.put_any(name, value.into(), &["device_code"]);
         self
     }
 
@@ -106,17 +87,15 @@ impl DeviceAuth {
     /// `Configuration`, `Discovery` (also when the provider has no device login), `Server` (as when the application may
     /// not use it), `InvalidResponse`, `Network`, `TimedOut`.
     pub async fn start(&self) -> Result<DeviceLogin> {
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
-        }
+        let form = self.form()?;
         let metadata = self.application.provider().metadata().await?;
-        let url = metadata.required(metadata.device_authorization_endpoint.as_ref(), "device authorization endpoint")?;
-        let reply = endpoint::post(&self.application, "the request for a device code", url, self.form()).await?;
+        let url = metadata.device_authorization_endpoint.url()?;
+        let reply = endpoint::post(&self.application, "the request for a device code", url, form).await?;
         let answer = Answer::read(&reply)?;
         let grant = AwaitedGrant {
             metadata,
             scope: Arc::clone(&self.scope),
-            api: self.api.clone(),
+            api: self.parameters.api(),
             demands: self.demands.clone(),
             grant_type: "urn:ietf:params:oauth:grant-type:device_code",
             code: ("device_code", answer.device_code.clone()),
@@ -127,7 +106,7 @@ impl DeviceAuth {
         Ok(DeviceLogin::new(&self.application, grant, answer))
     }
 
-    fn form(&self) -> Form {
+    fn form(&self) -> Result<Form> {
         let mut form = Form::default();
         if !self.scope.is_empty() {
             form.push("scope", &self.scope);
@@ -135,21 +114,6 @@ impl DeviceAuth {
         if let Some(organization) = &self.demands.organization {
             form.push("organization", organization.as_str());
         }
-        for (name, value) in &self.others {
-            form.push(name, value);
-        }
-        form
+        self.parameters.written_to(form)
     }
 }
-
-/// What has a setter of its own, or says who the application is.
-const OURS: [&str; 8] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "device_code",
-    "scope",
-    "organization",
-];

@@ -9,14 +9,14 @@ use super::made_up::{APPLICATION, CANARY, CLIENT_ID, ISSUER, at_once, now, read_
 use super::signing::{SECRET, check_parties, signed};
 use crate::clock::Timestamp;
 use crate::json;
-use crate::provider::{Demands, Expected, Flow, IdToken, Organization, Parties, Purpose};
+use crate::provider::{Demands, Endpoint, Expected, Flow, IdToken, Organization, Parties, Purpose};
 use crate::secret::Secret;
 
 const NONCE: &str = "nonce-of-this-login";
 const LEEWAY: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
-static JWKS_URI: LazyLock<Url> = LazyLock::new(|| Url::parse(ISSUER).expect("it is a URL"));
+static JWKS_URI: LazyLock<Endpoint> = LazyLock::new(|| Endpoint::at(Url::parse(ISSUER).expect("it is a URL")));
 
 /// Whatever a provider signs, it is an ID token only for whom, from whom and as long as OpenID Connect Core 1.0, section 3.1.3.7, says.
 pub fn claims(payload: &[u8]) {

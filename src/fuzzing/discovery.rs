@@ -35,20 +35,21 @@ fn check(body: &[u8], issuer: &Issuer, metadata: &Metadata) {
     assert_eq!(text("issuer"), Some(&*metadata.issuer));
     assert_eq!(metadata.issuer.trim_end_matches('/'), issuer.url().as_str().trim_end_matches('/'));
     if let Some(methods) = document.get("code_challenge_methods_supported").and_then(Value::as_array) {
-        assert!(methods.iter().any(|method| method == "S256"), "PKCE by anything else protects nothing");
+        let is_usable = methods.iter().any(|method| method == "S256");
+        assert!(is_usable || metadata.login_endpoint().is_err(), "PKCE by anything else protects nothing");
     }
     let own = [
-        ("authorization_endpoint", Some(&metadata.authorization_endpoint)),
-        ("token_endpoint", Some(&metadata.token_endpoint)),
-        ("jwks_uri", Some(&metadata.jwks_uri)),
-        ("userinfo_endpoint", metadata.userinfo_endpoint.as_ref()),
-        ("revocation_endpoint", metadata.revocation_endpoint.as_ref()),
-        ("device_authorization_endpoint", metadata.device_authorization_endpoint.as_ref()),
-        ("end_session_endpoint", metadata.end_session_endpoint.as_ref()),
+        ("authorization_endpoint", &metadata.authorization_endpoint),
+        ("token_endpoint", &metadata.token_endpoint),
+        ("jwks_uri", &metadata.jwks_uri),
+        ("userinfo_endpoint", &metadata.userinfo_endpoint),
+        ("revocation_endpoint", &metadata.revocation_endpoint),
+        ("device_authorization_endpoint", &metadata.device_authorization_endpoint),
+        ("end_session_endpoint", &metadata.end_session_endpoint),
     ];
-    for (name, url) in own {
-        assert_eq!(text(name).and_then(|text| Url::parse(text).ok()).as_ref(), url, "{name}");
-        let Some(url) = url else { continue };
+    for (name, endpoint) in own {
+        let Ok(url) = endpoint.url() else { continue };
+        assert_eq!(text(name).and_then(|text| Url::parse(text).ok()).as_ref(), Some(url), "{name}");
         for url in [url, metadata.for_mutual_tls(url)] {
             check_endpoint(url);
             assert!(url.scheme() == "https" || issuer.url().scheme() == "http", "{url}");

@@ -39,6 +39,8 @@ pub(crate) struct Expected<'a> {
 pub(crate) enum Flow<'a> {
     /// From a code exchange: it must answer this very login. Where nobody went through a redirect, there was no code.
     Login { nonce: Option<&'a str>, code: Option<&'a str>, demands: &'a Demands },
+    /// From a grant that starts no login. It need not bring an ID token.
+    Exchange { demands: &'a Demands },
     /// From a refresh: it must be about the same person as before (OpenID Connect Core 1.0, section 12.2).
     Refresh { previous: Option<&'a IdToken> },
 }
@@ -47,7 +49,7 @@ impl Flow<'_> {
     /// Of the ID token, beside who it is about.
     pub(crate) fn demands_nothing(&self) -> bool {
         match self {
-            Self::Login { demands, .. } => demands.are_none(),
+            Self::Login { demands, .. } | Self::Exchange { demands } => demands.are_none(),
             Self::Refresh { .. } => true,
         }
     }
@@ -96,34 +98,8 @@ pub(super) async fn verify(text: &Secret, expected: &Expected<'_>, keys: &Keys) 
     }
     parties.check_times(Some(claims.exp), Some(claims.iat), claims.nbf)?;
     match &expected.flow {
-        Flow::Login { nonce, code, demands } => {
-            let answers_this_login = match (&claims.nonce, nonce) {
-                (Some(own), Some(sent)) => equal(own.as_bytes(), sent.as_bytes()),
-                (own, sent) => own.is_none() && sent.is_none(),
-            };
-            if !answers_this_login {
-                return Err(refused("nonce is missing or another login's; start the login anew"));
-            }
-            if claims.c_hash.as_ref().zip(*code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
-                return Err(refused("c_hash is not that of the authorization code; start the login anew"));
-            }
-            if let Some(max_age) = demands.max_age {
-                check_auth_time(&claims, max_age, parties)?;
-            }
-            if demands.person.as_deref().is_some_and(|person| *person != *claims.sub) {
-                return Err(refused("sub is another person than the one whose login this is; log in as that person"));
-            }
-            if let Some(organization) = &demands.organization
-                && !organization.is_named_by(&jws.payload)
-            {
-                return Err(refused(
-                    "org_id or org_name is missing or not the organization that was asked for; log in to that organization",
-                ));
-            }
-            if !demands.acr_is_in(&jws.payload) {
-                return Err(refused("acr is missing or none of those that were demanded; set up at the provider how to log in so"));
-            }
-        }
+        Flow::Login { nonce, code, demands } => check_login(&claims, &jws, parties, (*nonce, *code), demands)?,
+        Flow::Exchange { demands } => check_login(&claims, &jws, parties, (None, None), demands)?,
         Flow::Refresh { previous } => {
             if let Some(previous) = previous {
                 check_same_person(&claims, previous)?;
@@ -155,6 +131,43 @@ fn check_auth_time(claims: &Checked<'_>, max_age: Duration, parties: &Parties<'_
     // Clocks of other hosts are off more often than those that sign, so that more than the leeway is forgiven.
     if auth_time.timestamp() > parties.now.plus(MOST_AHEAD).plus(parties.leeway) {
         return Err(parties.untimely("the person is said to log in only at", auth_time));
+    }
+    Ok(())
+}
+
+/// Checks that the ID token answers this login, by the nonce and the code of its request.
+fn check_login(
+    claims: &Checked<'_>,
+    jws: &CompactJws<'_>,
+    parties: &Parties<'_>,
+    (nonce, code): (Option<&str>, Option<&str>),
+    demands: &Demands,
+) -> Result<()> {
+    let answers_this_login = match (&claims.nonce, nonce) {
+        (Some(own), Some(sent)) => equal(own.as_bytes(), sent.as_bytes()),
+        (own, sent) => own.is_none() && sent.is_none(),
+    };
+    if !answers_this_login {
+        return Err(refused("nonce is missing or another login's; start the login anew"));
+    }
+    if claims.c_hash.as_ref().zip(code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
+        return Err(refused("c_hash is not that of the authorization code; start the login anew"));
+    }
+    if let Some(max_age) = demands.max_age {
+        check_auth_time(claims, max_age, parties)?;
+    }
+    if demands.person.as_deref().is_some_and(|person| *person != *claims.sub) {
+        return Err(refused("sub is another person than the one whose login this is; log in as that person"));
+    }
+    if let Some(organization) = &demands.organization
+        && !organization.is_named_by(&jws.payload)
+    {
+        return Err(refused(
+            "org_id or org_name is missing or not the organization that was asked for; log in to that organization",
+        ));
+    }
+    if !demands.acr_is_in(&jws.payload) {
+        return Err(refused("acr is missing or none of those that were demanded; set up at the provider how to log in so"));
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::json::{self, Text};
-use crate::origin;
+use crate::origin::{self, Reach};
 
 /// Who is asked to log people in: a domain, or an absolute URL, as the program names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Issuer {
     url: Url,
     alias: Option<IssuerAlias>,
+    reach: Reach,
 }
 
 /// Another name that the program accepts for its issuer. `{tenantid}` in it stands for a tenant of the provider.
@@ -46,7 +47,18 @@ impl Issuer {
                 "the issuer must be a URL without query, fragment, user name and password; leave them out",
             ));
         }
-        Ok(Self { url, alias })
+        Ok(Self { url, alias, reach: Reach::EVERYWHERE })
+    }
+
+    /// An issuer that an API named.
+    pub(crate) fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// # Errors
+    /// The reason why its metadata may not name this URL.
+    pub(crate) fn check_reach(&self, url: &Url) -> Result<(), &'static str> {
+        self.reach.check(url)
     }
 
     pub(crate) fn url(&self) -> &Url {

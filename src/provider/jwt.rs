@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 use crate::clock::Timestamp;
 use crate::crypto::{Algorithm, VerifyingKey};
@@ -14,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::jose::CompactJws;
 use crate::json::{self, Text};
 use crate::provider::keys::{Keys, Sender, Verdict};
+use crate::provider::metadata::Endpoint;
 use crate::provider::{IssuerAlias, RegisteredAlgorithm};
 use crate::secret::Secret;
 
@@ -34,7 +34,7 @@ pub(crate) struct Parties<'a> {
     pub(crate) registered: Option<RegisteredAlgorithm>,
     pub(crate) issuer: &'a str,
     pub(crate) issuer_alias: Option<&'a IssuerAlias>,
-    pub(crate) jwks_uri: &'a Url,
+    pub(crate) jwks_uri: &'a Endpoint,
     /// What the provider signs by, if it says so.
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) client_id: &'a str,
@@ -210,7 +210,7 @@ impl<'a> Parties<'a> {
                 let key = VerifyingKey::shared_secret(algorithm, secret.expose().as_bytes());
                 if key.verify(jws.algorithm, jws.signing_input, &jws.signature) { Verdict::Verified } else { Verdict::Forged }
             }
-            _ => keys.verify(self.jwks_uri, jws, self.purpose.sender()).await?,
+            _ => keys.verify(self.jwks_uri.url()?, jws, self.purpose.sender()).await?,
         };
         match verdict {
             Verdict::Verified => Ok(()),

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -18,19 +17,19 @@ pub(crate) struct Metadata {
     pub(crate) issuer: Arc<str>,
     /// What the program also accepts for it.
     pub(crate) issuer_alias: Option<IssuerAlias>,
-    pub(crate) authorization_endpoint: Url,
-    pub(crate) token_endpoint: Url,
-    pub(crate) jwks_uri: Url,
-    pub(crate) userinfo_endpoint: Option<Url>,
-    pub(crate) revocation_endpoint: Option<Url>,
-    pub(crate) introspection_endpoint: Option<Url>,
-    pub(crate) device_authorization_endpoint: Option<Url>,
-    pub(crate) backchannel_authentication_endpoint: Option<Url>,
-    pub(crate) pushed_authorization_request_endpoint: Option<Url>,
-    pub(crate) end_session_endpoint: Option<Url>,
+    pub(crate) authorization_endpoint: Endpoint,
+    pub(crate) token_endpoint: Endpoint,
+    pub(crate) jwks_uri: Endpoint,
+    pub(crate) userinfo_endpoint: Endpoint,
+    pub(crate) revocation_endpoint: Endpoint,
+    pub(crate) introspection_endpoint: Endpoint,
+    pub(crate) device_authorization_endpoint: Endpoint,
+    pub(crate) backchannel_authentication_endpoint: Endpoint,
+    pub(crate) pushed_authorization_request_endpoint: Endpoint,
+    pub(crate) end_session_endpoint: Endpoint,
     /// Where programs introduce themselves (RFC 7591).
     #[cfg(feature = "loopback")]
-    pub(crate) registration_endpoint: Option<Url>,
+    pub(crate) registration_endpoint: Endpoint,
     pub(crate) sends_issuer: bool,
     pub(crate) requires_pushed_requests: bool,
     pub(crate) response_modes: Option<Vec<String>>,
@@ -47,133 +46,189 @@ pub(crate) struct Metadata {
     /// For DPoP proofs (RFC 9449, section 5.1); none when the provider says nothing of them.
     pub(crate) dpop_algorithms: Option<Vec<String>>,
     pub(crate) speaks_auth0: bool,
+    /// PKCE with S256.
+    pkce: Result<()>,
 }
 
-#[derive(Deserialize)]
+/// An endpoint of the metadata. One that is missing or cannot be used is an error where it is used, and nowhere else.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    name: &'static str,
+    found: Result<Option<Url>>,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// `Discovery`.
+    pub(crate) fn url(&self) -> Result<&Url> {
+        let found = self.found.as_ref().map_err(Clone::clone)?;
+        found.as_ref().ok_or_else(|| {
+            let name = self.name;
+            Error::new(
+                ErrorKind::Discovery,
+                format!("this provider has no {name} in its metadata; turn it on at the provider, or do without"),
+            )
+        })
+    }
+
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn at(url: Url) -> Self {
+        Self { name: "endpoint", found: Ok(Some(url)) }
+    }
+
+    fn read(name: &'static str, value: Option<&Value>, issuer: &Issuer) -> Self {
+        let found = match value {
+            None | Some(Value::Null) => Ok(None),
+            // Some providers publish an empty text for an endpoint that is turned off.
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => check_url(name, text, issuer).map(Some),
+            Some(_) => Err(refused(name, "is no text")),
+        };
+        Self { name, found }
+    }
+}
+
+/// Each member may be of any type: it is read where it is needed, so that its error can name it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Document {
-    issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    jwks_uri: String,
-    #[serde(default)]
-    userinfo_endpoint: Option<String>,
-    #[serde(default)]
-    revocation_endpoint: Option<String>,
+    issuer: Option<Value>,
+    authorization_endpoint: Option<Value>,
+    token_endpoint: Option<Value>,
+    jwks_uri: Option<Value>,
+    userinfo_endpoint: Option<Value>,
+    revocation_endpoint: Option<Value>,
     /// RFC 8414, section 2.
-    #[serde(default)]
-    introspection_endpoint: Option<String>,
+    introspection_endpoint: Option<Value>,
     /// RFC 8628, section 4.
-    #[serde(default)]
-    device_authorization_endpoint: Option<String>,
+    device_authorization_endpoint: Option<Value>,
     /// CIBA Core 1.0, section 4.
-    #[serde(default)]
-    backchannel_authentication_endpoint: Option<String>,
+    backchannel_authentication_endpoint: Option<Value>,
     /// RFC 9126, section 5.
-    #[serde(default)]
-    pushed_authorization_request_endpoint: Option<String>,
-    #[serde(default)]
-    require_pushed_authorization_requests: Option<bool>,
-    #[serde(default)]
-    end_session_endpoint: Option<String>,
+    pushed_authorization_request_endpoint: Option<Value>,
+    require_pushed_authorization_requests: Option<Value>,
+    end_session_endpoint: Option<Value>,
     #[cfg(feature = "loopback")]
-    #[serde(default)]
-    registration_endpoint: Option<String>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: Option<bool>,
-    #[serde(default)]
-    code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    response_modes_supported: Option<Vec<String>>,
-    #[serde(default)]
-    id_token_signing_alg_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    userinfo_signing_alg_values_supported: Option<Vec<String>>,
+    registration_endpoint: Option<Value>,
+    authorization_response_iss_parameter_supported: Option<Value>,
+    code_challenge_methods_supported: Option<Value>,
+    response_modes_supported: Option<Value>,
+    id_token_signing_alg_values_supported: Option<Value>,
+    userinfo_signing_alg_values_supported: Option<Value>,
     /// JWT Secured Authorization Response Mode, section 4.
-    #[serde(default)]
-    authorization_signing_alg_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    request_object_signing_alg_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    dpop_signing_alg_values_supported: Option<Vec<String>>,
+    authorization_signing_alg_values_supported: Option<Value>,
+    request_object_signing_alg_values_supported: Option<Value>,
+    token_endpoint_auth_methods_supported: Option<Value>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Value>,
+    dpop_signing_alg_values_supported: Option<Value>,
     /// RFC 8705, section 5: other addresses of endpoints, under the endpoints' names.
-    #[serde(default)]
-    mtls_endpoint_aliases: Option<HashMap<String, Value>>,
+    mtls_endpoint_aliases: Option<Value>,
     /// Auth0's own: no other provider names it.
-    #[serde(default)]
     mfa_challenge_endpoint: Option<IgnoredAny>,
 }
 
 impl Metadata {
     pub(crate) fn from_reply(reply: &Reply, issuer: &Issuer) -> Result<Self> {
         let document: Document = reply.json().map_err(|error| {
-            Error::new(
-                ErrorKind::Discovery,
-                "the provider's metadata is not a JSON document with the members that every provider has; check the issuer",
-            )
-            .with_source(error)
+            Error::new(ErrorKind::Discovery, "the provider's metadata is no JSON object; check the issuer").with_source(error)
         })?;
+        let Some(Value::String(named)) = &document.issuer else {
+            let why = if document.issuer.is_none() { "is missing" } else { "is no text" };
+            return Err(refused("issuer", why));
+        };
         // OpenID Connect Discovery 1.0, section 4.3: "The issuer value returned MUST be identical to the Issuer URL that
         // was directly used to retrieve the configuration information." A root slash is forgiven, since a domain has none.
-        if !issuer.accepts(&document.issuer) {
+        if !issuer.accepts(named) {
             return Err(Error::new(
                 ErrorKind::Discovery,
                 "the provider's metadata names another issuer than the one that was asked; configure the issuer exactly as it names itself",
             ));
         }
         // RFC 9700, section 2.1.1: a server that publishes methods without S256 has none; plain protects nothing.
-        if let Some(methods) = &document.code_challenge_methods_supported
-            && !methods.iter().any(|method| method == "S256")
-        {
-            return Err(Error::new(
+        let pkce = match list("code_challenge_methods_supported", document.code_challenge_methods_supported.as_ref())? {
+            Some(methods) if !methods.iter().any(|method| method == "S256") => Err(Error::new(
                 ErrorKind::Discovery,
                 "the provider does not support PKCE with S256, which every login here uses; turn it on there",
-            ));
-        }
+            )),
+            _ => Ok(()),
+        };
         let mutual_tls = document.mutual_tls(issuer)?;
+        let endpoint = |name, value: &Option<Value>| Endpoint::read(name, value.as_ref(), issuer);
         Ok(Self {
-            authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint, issuer)?,
-            token_endpoint: endpoint("token_endpoint", &document.token_endpoint, issuer)?,
-            jwks_uri: endpoint("jwks_uri", &document.jwks_uri, issuer)?,
-            userinfo_endpoint: optional("userinfo_endpoint", document.userinfo_endpoint.as_deref(), issuer)?,
-            revocation_endpoint: optional("revocation_endpoint", document.revocation_endpoint.as_deref(), issuer)?,
-            introspection_endpoint: optional("introspection_endpoint", document.introspection_endpoint.as_deref(), issuer)?,
-            device_authorization_endpoint: optional(
-                "device_authorization_endpoint",
-                document.device_authorization_endpoint.as_deref(),
-                issuer,
-            )?,
-            backchannel_authentication_endpoint: optional(
+            authorization_endpoint: endpoint("authorization_endpoint", &document.authorization_endpoint),
+            token_endpoint: endpoint("token_endpoint", &document.token_endpoint),
+            jwks_uri: endpoint("jwks_uri", &document.jwks_uri),
+            userinfo_endpoint: endpoint("userinfo_endpoint", &document.userinfo_endpoint),
+            revocation_endpoint: endpoint("revocation_endpoint", &document.revocation_endpoint),
+            introspection_endpoint: endpoint("introspection_endpoint", &document.introspection_endpoint),
+            device_authorization_endpoint: endpoint("device_authorization_endpoint", &document.device_authorization_endpoint),
+            backchannel_authentication_endpoint: endpoint(
                 "backchannel_authentication_endpoint",
-                document.backchannel_authentication_endpoint.as_deref(),
-                issuer,
-            )?,
-            pushed_authorization_request_endpoint: optional(
+                &document.backchannel_authentication_endpoint,
+            ),
+            pushed_authorization_request_endpoint: endpoint(
                 "pushed_authorization_request_endpoint",
-                document.pushed_authorization_request_endpoint.as_deref(),
-                issuer,
-            )?,
-            end_session_endpoint: optional("end_session_endpoint", document.end_session_endpoint.as_deref(), issuer)?,
+                &document.pushed_authorization_request_endpoint,
+            ),
+            end_session_endpoint: endpoint("end_session_endpoint", &document.end_session_endpoint),
             #[cfg(feature = "loopback")]
-            registration_endpoint: optional("registration_endpoint", document.registration_endpoint.as_deref(), issuer)?,
-            sends_issuer: document.authorization_response_iss_parameter_supported.unwrap_or(false),
-            requires_pushed_requests: document.require_pushed_authorization_requests.unwrap_or(false),
-            response_modes: document.response_modes_supported,
-            id_token_algorithms: document.id_token_signing_alg_values_supported,
-            user_info_algorithms: document.userinfo_signing_alg_values_supported,
-            authorization_response_algorithms: document.authorization_signing_alg_values_supported,
-            request_object_algorithms: document.request_object_signing_alg_values_supported,
-            client_auth_methods: document.token_endpoint_auth_methods_supported,
-            client_auth_algorithms: document.token_endpoint_auth_signing_alg_values_supported,
+            registration_endpoint: endpoint("registration_endpoint", &document.registration_endpoint),
+            sends_issuer: flag(
+                "authorization_response_iss_parameter_supported",
+                document.authorization_response_iss_parameter_supported.as_ref(),
+            )?,
+            requires_pushed_requests: flag(
+                "require_pushed_authorization_requests",
+                document.require_pushed_authorization_requests.as_ref(),
+            )?,
+            response_modes: list("response_modes_supported", document.response_modes_supported.as_ref())?,
+            id_token_algorithms: list(
+                "id_token_signing_alg_values_supported",
+                document.id_token_signing_alg_values_supported.as_ref(),
+            )?,
+            user_info_algorithms: list(
+                "userinfo_signing_alg_values_supported",
+                document.userinfo_signing_alg_values_supported.as_ref(),
+            )?,
+            authorization_response_algorithms: list(
+                "authorization_signing_alg_values_supported",
+                document.authorization_signing_alg_values_supported.as_ref(),
+            )?,
+            request_object_algorithms: list(
+                "request_object_signing_alg_values_supported",
+                document.request_object_signing_alg_values_supported.as_ref(),
+            )?,
+            client_auth_methods: list(
+                "token_endpoint_auth_methods_supported",
+                document.token_endpoint_auth_methods_supported.as_ref(),
+            )?,
+            client_auth_algorithms: list(
+                "token_endpoint_auth_signing_alg_values_supported",
+                document.token_endpoint_auth_signing_alg_values_supported.as_ref(),
+            )?,
             mutual_tls,
-            dpop_algorithms: document.dpop_signing_alg_values_supported,
+            dpop_algorithms: list("dpop_signing_alg_values_supported", document.dpop_signing_alg_values_supported.as_ref())?,
             speaks_auth0: issuer.is_auth0_domain() || document.mfa_challenge_endpoint.is_some(),
-            issuer: document.issuer.into(),
+            issuer: named.as_str().into(),
             issuer_alias: issuer.alias().cloned(),
+            pkce,
         })
+    }
+
+    /// Checks, before a person logs in, all that the login needs.
+    pub(crate) fn check_login(&self, asks_for_id_token: bool) -> Result<()> {
+        self.login_endpoint()?;
+        self.token_endpoint.url()?;
+        if asks_for_id_token {
+            self.jwks_uri.url()?;
+        }
+        Ok(())
+    }
+
+    /// The authorization endpoint, for a login: each uses PKCE with S256.
+    pub(crate) fn login_endpoint(&self) -> Result<&Url> {
+        self.pkce.clone()?;
+        self.authorization_endpoint.url()
     }
 
     /// Where to go with a certificate (RFC 8705, section 5): "a client that is intending to do mutual TLS […] when making a request
@@ -186,9 +241,11 @@ impl Metadata {
 impl Document {
     fn mutual_tls(&self, issuer: &Issuer) -> Result<Vec<(Url, Url)>> {
         let mut aliases = Vec::new();
-        for (name, alias) in self.mtls_endpoint_aliases.iter().flatten().filter(|(name, _)| name.ends_with("_endpoint")) {
-            let alias =
-                endpoint(&format!("alias of {} for mutual TLS", excerpt(name)), alias.as_str().unwrap_or_default(), issuer)?;
+        let Some(published) = &self.mtls_endpoint_aliases else { return Ok(aliases) };
+        let published = published.as_object().ok_or_else(|| refused("mtls_endpoint_aliases", "is no object"))?;
+        for (name, alias) in published.iter().filter(|(name, _)| name.ends_with("_endpoint")) {
+            let shown = format!("alias of {} for mutual TLS", excerpt(name));
+            let alias = check_url(&shown, alias.as_str().unwrap_or_default(), issuer)?;
             if let Some(url) = self.endpoint(name).and_then(|url| Url::parse(url).ok()) {
                 aliases.push((url, alias));
             }
@@ -196,63 +253,94 @@ impl Document {
         Ok(aliases)
     }
 
-    /// What an application asks directly, by its name.
+    /// The URL of an endpoint that an application sends requests to, by its name.
     fn endpoint(&self, name: &str) -> Option<&str> {
-        match name {
-            "token_endpoint" => Some(&self.token_endpoint),
-            "userinfo_endpoint" => self.userinfo_endpoint.as_deref(),
-            "revocation_endpoint" => self.revocation_endpoint.as_deref(),
-            "introspection_endpoint" => self.introspection_endpoint.as_deref(),
-            "pushed_authorization_request_endpoint" => self.pushed_authorization_request_endpoint.as_deref(),
-            "device_authorization_endpoint" => self.device_authorization_endpoint.as_deref(),
-            "backchannel_authentication_endpoint" => self.backchannel_authentication_endpoint.as_deref(),
-            _ => None,
-        }
+        let value = match name {
+            "token_endpoint" => &self.token_endpoint,
+            "userinfo_endpoint" => &self.userinfo_endpoint,
+            "revocation_endpoint" => &self.revocation_endpoint,
+            "introspection_endpoint" => &self.introspection_endpoint,
+            "pushed_authorization_request_endpoint" => &self.pushed_authorization_request_endpoint,
+            "device_authorization_endpoint" => &self.device_authorization_endpoint,
+            "backchannel_authentication_endpoint" => &self.backchannel_authentication_endpoint,
+            _ => &None,
+        };
+        value.as_ref().and_then(Value::as_str)
     }
 }
 
-fn optional(name: &str, text: Option<&str>, issuer: &Issuer) -> Result<Option<Url>> {
-    text.map(|text| endpoint(name, text, issuer)).transpose()
+fn list(name: &str, value: Option<&Value>) -> Result<Option<Vec<String>>> {
+    let Some(value) = value else { return Ok(None) };
+    let texts = value.as_array().map(|list| list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>());
+    texts.flatten().map(Some).ok_or_else(|| refused(name, "is no list of texts"))
 }
 
-fn endpoint(name: &str, text: &str, issuer: &Issuer) -> Result<Url> {
-    let refused = |why: &str| {
-        Error::new(
-            ErrorKind::Discovery,
-            format!("the provider's metadata is refused: its {name} {why}; correct it at the provider"),
-        )
-    };
-    let url = Url::parse(text).map_err(|error| refused("is no absolute URL").with_source(error))?;
+fn flag(name: &str, value: Option<&Value>) -> Result<bool> {
+    value.map_or(Ok(false), |value| value.as_bool().ok_or_else(|| refused(name, "is neither true nor false")))
+}
+
+fn check_url(name: &str, text: &str, issuer: &Issuer) -> Result<Url> {
+    let url = Url::parse(text).map_err(|error| refused(name, "is no absolute URL").with_source(error))?;
     if !origin::is_confidential(&url) {
-        return Err(refused("is neither https nor http on loopback"));
+        return Err(refused(name, "is neither https nor http on loopback"));
     }
     if url.scheme() == "http" && issuer.url().scheme() == "https" {
-        return Err(refused("is http, though the issuer is https"));
+        return Err(refused(name, "is http, though the issuer is https"));
     }
     if origin::has_user_info(&url) {
-        return Err(refused("holds a user name or a password"));
+        return Err(refused(name, "holds a user name or a password"));
     }
     // RFC 6749, sections 3.1 and 3.2: "The endpoint URI MUST NOT include a fragment component."
     if url.fragment().is_some() {
-        return Err(refused("has a fragment"));
+        return Err(refused(name, "has a fragment"));
     }
+    issuer.check_reach(&url).map_err(|why| refused(name, why))?;
     Ok(url)
+}
+
+fn refused(name: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Discovery, format!("the provider's metadata is refused: its {name} {why}; correct it at the provider"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Reach;
 
     /// D5
     #[test]
     fn an_https_issuer_has_no_http_endpoint_not_even_on_loopback() {
         let issuer = Issuer::parse("acme.auth0.com", None).unwrap();
         for url in ["http://127.0.0.1/token", "http://localhost/token", "http://[::1]/token"] {
-            let error = endpoint("token_endpoint", url, &issuer).unwrap_err();
+            let error = check_url("token_endpoint", url, &issuer).unwrap_err();
             assert!(error.to_string().contains("its token_endpoint is http, though the issuer is https"), "{error}");
         }
-        endpoint("token_endpoint", "https://login.example/token", &issuer).unwrap();
+        check_url("token_endpoint", "https://login.example/token", &issuer).unwrap();
         let issuer = Issuer::parse("http://localhost:8080/", None).unwrap();
-        endpoint("token_endpoint", "http://127.0.0.1/token", &issuer).unwrap();
+        check_url("token_endpoint", "http://127.0.0.1/token", &issuer).unwrap();
+    }
+
+    /// K6 — registration: 0, token: 0
+    #[test]
+    fn an_issuer_that_an_api_named_leads_to_no_address_inside() {
+        let api = Url::parse("https://api.acme.com/").unwrap();
+        let issuer = Issuer::parse("https://login.acme.com", None).unwrap().reaching(Reach::of(&api));
+        let read = |issuer: &Issuer, url: &str| {
+            let document = format!(
+                r#"{{"issuer":"https://login.acme.com","token_endpoint":"{url}","registration_endpoint":"{url}","jwks_uri":"{url}"}}"#
+            );
+            let reply = Reply::made_up(http::StatusCode::OK, http::HeaderMap::new(), document.as_bytes());
+            Metadata::from_reply(&reply, issuer).unwrap()
+        };
+        for host in ["127.0.0.1:8443", "[::1]", "localhost", "a.localhost.", "10.0.0.5", "[fd00::1]", "169.254.169.254", "0.0.0.0"]
+        {
+            let metadata = read(&issuer, &format!("https://{host}/x"));
+            for endpoint in [&metadata.token_endpoint, &metadata.registration_endpoint, &metadata.jwks_uri] {
+                assert!(endpoint.url().unwrap_err().to_string().contains("though the API is not"), "{host}");
+            }
+        }
+        read(&issuer, "https://keys.acme.com/x").jwks_uri.url().unwrap();
+        let named_by_the_program = Issuer::parse("https://login.acme.com", None).unwrap();
+        read(&named_by_the_program, "https://10.0.0.5/x").jwks_uri.url().unwrap();
     }
 }

@@ -18,6 +18,8 @@ pub(crate) use issuer::{Issuer, IssuerAlias};
 pub(crate) use jwt::{NumericDate, Parties, Purpose};
 #[cfg(any(fuzzing, test))]
 pub(crate) use keys::{KeySet, Verdict};
+#[cfg(any(fuzzing, test))]
+pub(crate) use metadata::Endpoint;
 pub(crate) use metadata::Metadata;
 pub(crate) use organization::Organization;
 pub(crate) use registered::{RegisteredAlgorithm, RegisteredAlgorithms};
@@ -28,8 +30,9 @@ use std::time::Duration;
 
 use crate::cache::Cached;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::jose::CompactJws;
+use crate::origin::Reach;
 use crate::secret::Secret;
 use crate::transport::Transport;
 use keys::Keys;
@@ -46,9 +49,10 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// `domain` may be nonsense: that is said when the provider is first needed.
-    pub(crate) fn new(domain: &str, alias: Option<IssuerAlias>, transport: Arc<Transport>, clock: Clock) -> Self {
+    pub(crate) fn new(domain: &str, alias: Option<IssuerAlias>, reach: Reach, transport: Arc<Transport>, clock: Clock) -> Self {
         let keys = Keys::new(Arc::clone(&transport), clock.clone());
-        Self { issuer: Issuer::parse(domain, alias), transport, clock, metadata: Cached::new(), keys }
+        let issuer = Issuer::parse(domain, alias).map(|issuer| issuer.reaching(reach));
+        Self { issuer, transport, clock, metadata: Cached::new(), keys }
     }
 
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>> {
@@ -68,7 +72,9 @@ impl Provider {
 
     /// Has the keys at hand when an ID token arrives, if they can be had by then. Waits for nothing.
     pub(crate) fn prepare_keys(&self, metadata: &Metadata) {
-        self.keys.prepare(&metadata.jwks_uri);
+        if let Ok(url) = metadata.jwks_uri.url() {
+            self.keys.prepare(url);
+        }
     }
 
     /// Any other JWT, which has to have these of the claims `exp` and `iat`: its payload can be believed then.
@@ -110,16 +116,6 @@ impl Metadata {
             Purpose::UserInfo => self.user_info_algorithms.as_deref(),
             Purpose::AuthorizationResponse => self.authorization_response_algorithms.as_deref(),
         }
-    }
-
-    /// For endpoints that not every provider has.
-    pub(crate) fn required<'a>(&self, endpoint: Option<&'a url::Url>, name: &str) -> Result<&'a url::Url> {
-        endpoint.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Discovery,
-                format!("this provider has no {name}: its metadata names none; turn it on at the provider, or do without"),
-            )
-        })
     }
 }
 

@@ -56,7 +56,7 @@ impl Application {
     /// `InvalidResponse`, `Network`, `TimedOut`.
     pub async fn introspect(&self, token: &Secret) -> Result<Introspection> {
         let metadata = self.provider().metadata().await?;
-        let url = metadata.required(metadata.introspection_endpoint.as_ref(), "introspection endpoint")?;
+        let url = metadata.introspection_endpoint.url()?;
         let form = Form::default().with("token", token.expose());
         Introspection::read(&endpoint::post(self, "the introspection", url, form).await?)
     }

@@ -15,7 +15,7 @@ pub use exchange::TokenExchange;
 pub use grant::Grant;
 pub use introspection::Introspection;
 pub use issued::IssuedToken;
-pub(crate) use parameters::{Parameters, scopes};
+pub(crate) use parameters::{Parameters, check_parameter, scopes};
 pub(crate) use polling::{AwaitedGrant, Polling, interval};
 pub(crate) use renewal::{Target, no_refresh_token};
 pub(crate) use response::{Seconds, TokenResponse, are_authorization_details};
@@ -74,6 +74,8 @@ pub(crate) async fn accept(
     let id_token = match response.id_token() {
         Some(text) => Some(verify_id_token(application, metadata, text, response.access_token.expose(), asked.flow).await?),
         None if !holds_scope(asked.scope, "openid") => None,
+        // RFC 8693 and RFC 7523 know no ID token.
+        None if matches!(asked.flow, Flow::Exchange { .. }) && asked.flow.demands_nothing() => None,
         None if application.accepts_missing_id_token() && asked.flow.demands_nothing() => None,
         None if asked.flow.demands_nothing() => {
             return Err(Error::new(
@@ -121,7 +123,7 @@ async fn post_by(deadline: Instant, application: &Application, metadata: &Metada
     if let (Some(key), Some(algorithms)) = (application.dpop_key(), &metadata.dpop_algorithms) {
         refuse_unknown_algorithm(key, algorithms)?;
     }
-    endpoint::post_with_proof(deadline, application, "the token request", &metadata.token_endpoint, form, hidden).await
+    endpoint::post_with_proof(deadline, application, "the token request", metadata.token_endpoint.url()?, form, hidden).await
 }
 
 fn refuse_unknown_algorithm(key: &DpopKey, known: &[String]) -> Result<()> {

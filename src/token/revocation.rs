@@ -14,7 +14,7 @@ impl Application {
     /// `Discovery` when the provider offers no revocation; `Server`, `Network`, `TimedOut`.
     pub async fn revoke(&self, refresh_token: &Secret) -> Result<()> {
         let metadata = self.provider().metadata().await?;
-        let url = metadata.required(metadata.revocation_endpoint.as_ref(), "revocation endpoint")?;
+        let url = metadata.revocation_endpoint.url()?;
         let form = Form::default().with("token", refresh_token.expose()).with("token_type_hint", "refresh_token");
         match endpoint::post(self, "the revocation", url, form).await {
             Err(error) if names_unknown_token(&error) => Ok(()),

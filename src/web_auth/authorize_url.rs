@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use url::Url;
 
+use crate::error::Result;
 use crate::provider::Metadata;
 use crate::web_auth::parameters::Parameters;
 use crate::web_auth::request::{AuthorizationRequest, Value, Written};
@@ -11,8 +12,8 @@ use crate::web_auth::request::{AuthorizationRequest, Value, Written};
 pub(crate) struct AuthorizeUrl(Url);
 
 impl AuthorizeUrl {
-    pub(crate) fn new(metadata: &Metadata) -> Self {
-        Self(metadata.authorization_endpoint.clone())
+    pub(crate) fn new(metadata: &Metadata) -> Result<Self> {
+        Ok(Self(metadata.login_endpoint()?.clone()))
     }
 
     pub(crate) fn with(mut self, write: impl FnOnce(&mut Self)) -> Url {
@@ -46,19 +47,20 @@ struct Beginning {
 }
 
 impl AuthorizeUrls {
-    pub(crate) fn url(&self, metadata: &Metadata, request: &AuthorizationRequest<'_>) -> Url {
+    pub(crate) fn url(&self, metadata: &Metadata, request: &AuthorizationRequest<'_>) -> Result<Url> {
+        let endpoint = metadata.login_endpoint()?;
         let known = self.0.load();
         let url = match &*known {
-            Some(beginning) if beginning.is_of(metadata, request) => beginning.url.clone(),
-            _ => self.begin(metadata, request),
+            Some(beginning) if beginning.is_of(endpoint, request) => beginning.url.clone(),
+            _ => self.begin(endpoint, request),
         };
-        AuthorizeUrl(url).with(|url| request.write_protection(url))
+        Ok(AuthorizeUrl(url).with(|url| request.write_protection(url)))
     }
 
-    fn begin(&self, metadata: &Metadata, request: &AuthorizationRequest<'_>) -> Url {
-        let url = AuthorizeUrl::new(metadata).with(|url| request.write_wishes(url));
+    fn begin(&self, endpoint: &Url, request: &AuthorizationRequest<'_>) -> Url {
+        let url = AuthorizeUrl(endpoint.clone()).with(|url| request.write_wishes(url));
         self.0.store(Some(Arc::new(Beginning {
-            endpoint: metadata.authorization_endpoint.clone(),
+            endpoint: endpoint.clone(),
             client_id: request.client_id.into(),
             redirect_uri: request.redirect_uri.into(),
             parameters: Arc::clone(request.parameters),
@@ -69,10 +71,10 @@ impl AuthorizeUrls {
 }
 
 impl Beginning {
-    fn is_of(&self, metadata: &Metadata, request: &AuthorizationRequest<'_>) -> bool {
+    fn is_of(&self, endpoint: &Url, request: &AuthorizationRequest<'_>) -> bool {
         Arc::ptr_eq(&self.parameters, request.parameters)
             && *self.redirect_uri == *request.redirect_uri
             && *self.client_id == *request.client_id
-            && self.endpoint == metadata.authorization_endpoint
+            && self.endpoint == *endpoint
     }
 }

@@ -60,8 +60,8 @@ impl Delivery {
             return Ok(Delivered { url: pushed.url, url_life: Some(pushed.life) });
         }
         let url = match signed {
-            None => self.urls.url(metadata, request),
-            Some(_) => AuthorizeUrl::new(metadata).with(|url| {
+            None => self.urls.url(metadata, request)?,
+            Some(_) => AuthorizeUrl::new(metadata)?.with(|url| {
                 // OpenID Connect Core 1.0, section 6.1: these "MUST always be passed using the OAuth 2.0 request syntax", too.
                 url.put("response_type", Value::Text("code"));
                 if request.parameters.ask_for_identity() {

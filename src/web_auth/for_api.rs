@@ -1,13 +1,12 @@
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::application::Application;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::origin;
+use crate::origin::{self, Reach};
 use crate::protected_resource::ProtectedResource;
 use crate::provider::Issuer;
 use crate::transport::Transport;
@@ -178,7 +177,7 @@ impl ApiDiscovery {
                 refusal = error;
                 continue;
             }
-            let application = self.at(issuer, "");
+            let application = self.at(issuer, "").reaching(Reach::of(url));
             match application.provider().metadata().await {
                 Ok(_) => {
                     return match &self.client {
@@ -219,14 +218,7 @@ impl ApiDiscovery {
         if !origin::is_confidential(url) || origin::has_user_info(url) {
             return Err(refused("is neither on https nor on loopback, or holds a user name"));
         }
-        if leads_here(url) && !origin::is_loopback(api) {
-            return Err(refused("is on this machine, though the API is not"));
-        }
-        // RFC 9728, section 7.7
-        if leads_inside(url) && !leads_inside(api) {
-            return Err(refused("is at an address inside of some network, though the API is not"));
-        }
-        Ok(())
+        Reach::of(api).check(url).map_err(refused)
     }
 }
 
@@ -241,34 +233,6 @@ fn api_url(text: &str) -> Result<Url> {
         ));
     }
     Ok(url)
-}
-
-/// An address that means something else in each network. A name that resolves to one is not found out.
-fn leads_inside(url: &Url) -> bool {
-    let is_inside = |address: Ipv4Addr| address.is_private() || address.is_link_local();
-    match url.host() {
-        Some(Host::Ipv4(address)) => is_inside(address),
-        Some(Host::Ipv6(address)) => {
-            address.to_ipv4_mapped().is_some_and(is_inside) || address.is_unique_local() || address.is_unicast_link_local()
-        }
-        _ => false,
-    }
-}
-
-/// However this machine is spelt. A name that resolves to it is not found out.
-fn leads_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-        Some(Host::Ipv6(address)) => {
-            let mapped = address.to_ipv4_mapped().is_some_and(|address| address.is_loopback() || address.is_unspecified());
-            mapped || address.is_loopback() || address.is_unspecified()
-        }
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
-    }
 }
 
 impl fmt::Debug for ApiDiscovery {

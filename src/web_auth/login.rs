@@ -151,6 +151,7 @@ impl WebAuth {
     async fn prepare(&self, metadata: &Metadata, redirect_uri: Arc<str>) -> Result<PendingLogin> {
         let parameters = self.parameters.checked()?;
         self.check_fapi2(metadata, &redirect_uri)?;
+        metadata.check_login(parameters.ask_for_identity())?;
         parameters.response_mode.check(metadata.response_modes.as_deref())?;
         let secrets = LoginSecrets::generate(self.dpop_key_of_a_login()?)?;
         let client_id = self.application.client_id();

@@ -136,5 +136,5 @@ fn auth0_logout(metadata: &Metadata) -> Result<Url> {
 }
 
 fn end_session(metadata: &Metadata) -> Result<Url> {
-    metadata.required(metadata.end_session_endpoint.as_ref(), "end_session_endpoint").cloned()
+    metadata.end_session_endpoint.url().cloned()
 }

@@ -34,14 +34,13 @@ struct Body<'a> {
 /// Tells the provider the request directly, as this application, so that nobody on the way through the browser can read or
 /// alter it. An error repeats nothing of `hidden`.
 pub(crate) async fn push(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Pushed> {
-    let endpoint = metadata.pushed_authorization_request_endpoint.as_ref();
-    let endpoint = metadata.required(endpoint, "pushed authorization request endpoint")?;
+    let endpoint = metadata.pushed_authorization_request_endpoint.url()?;
     let reply = endpoint::post_hiding(application, CONTEXT, endpoint, form, hidden).await?;
     let (request_uri, life) = read(&reply)?;
     // RFC 9126, section 4: "The client uses the request_uri value returned by the authorization server to build an
     // authorization request", which is its client_id and that, and nothing else.
     let client_id = application.client_id();
-    let url = AuthorizeUrl::new(metadata).with(|query| {
+    let url = AuthorizeUrl::new(metadata)?.with(|query| {
         query.put("client_id", Value::Text(client_id));
         query.put("request_uri", Value::Text(&request_uri));
     });

@@ -36,7 +36,7 @@ impl Registered<'_> {
 /// The application with a client id for a program that people install (RFC 7591, section 3): public, with redirect URIs on loopback.
 pub(super) async fn register(application: Application, name: &str) -> Result<Application> {
     let metadata = application.provider().metadata().await?;
-    let url = metadata.required(metadata.registration_endpoint.as_ref(), "registration endpoint")?;
+    let url = metadata.registration_endpoint.url()?;
     let redirect_uris = application.web_auth().callback_urls()?;
     let body = json!({
         "client_name": name,

@@ -170,7 +170,7 @@ async fn what_cannot_work_is_said_before_a_code_is_asked_for() {
     provider.next(Endpoint::Discovery, Fault::new().remove("device_authorization_endpoint"));
     let error = device.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Discovery);
-    assert!(error.to_string().contains("no device authorization endpoint"), "{error}");
+    assert!(error.to_string().contains("no device_authorization_endpoint"), "{error}");
     assert_eq!(provider.count(Endpoint::DeviceCode), 0);
 }
 

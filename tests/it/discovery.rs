@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hallpass::testing::{Endpoint, Fault, TestClock, TestProvider};
-use hallpass::{Application, ErrorKind, WebAuth};
+use hallpass::{Application, ClientAuth, ErrorKind, WebAuth};
 use serde_json::json;
 use url::Url;
 
 use crate::altered_login::{altered_login, application, login, told, web_auth};
 
-/// One application that refuses bad metadata again and again: a failed discovery is remembered for ten seconds.
+/// A provider with bad metadata.
 struct Refusing {
     provider: TestProvider,
     auth: WebAuth,
@@ -28,12 +28,11 @@ impl Refusing {
     /// The metadata with this fault is refused for the reason that `says` is a part of, and nothing else is asked.
     async fn refuses(&self, fault: Fault, says: &str) {
         self.provider.next(Endpoint::Discovery, fault.clone());
-        let error = self.auth.begin().await.unwrap_err();
+        let error = web_auth(&application(&self.provider).clock(&self.clock)).begin().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Discovery, "{fault:?}: {}", told(&error));
         assert!(told(&error).contains(says), "{fault:?} is refused because: {}", told(&error));
         let counts = [Endpoint::Other, Endpoint::Jwks, Endpoint::Token].map(|endpoint| self.provider.count(endpoint));
         assert_eq!(counts, [0, 0, 0], "{fault:?}");
-        self.clock.advance(Duration::from_secs(11));
     }
 }
 
@@ -56,11 +55,12 @@ async fn metadata_in_another_issuers_name_is_refused() {
     ] {
         metadata.refuses(Fault::new().set("issuer", &issuer), "names another issuer").await;
     }
-    for issuer in [json!(null), json!([own]), json!(1)] {
-        metadata.refuses(Fault::new().set("issuer", issuer), "is not a JSON document").await;
+    for issuer in [json!([own]), json!(1)] {
+        metadata.refuses(Fault::new().set("issuer", issuer), "its issuer is no text").await;
     }
-    metadata.refuses(Fault::new().remove("issuer"), "is not a JSON document").await;
-    metadata.refuses(Fault::new().duplicate("issuer", "https://evil.example/"), "is not a JSON document").await;
+    metadata.refuses(Fault::new().set("issuer", json!(null)), "its issuer is missing").await;
+    metadata.refuses(Fault::new().remove("issuer"), "its issuer is missing").await;
+    metadata.refuses(Fault::new().duplicate("issuer", "https://evil.example/"), "is no JSON object").await;
 }
 
 /// D2
@@ -128,7 +128,6 @@ async fn endpoints_that_are_no_place_for_secrets_are_refused_and_nothing_is_open
         "file:///etc/passwd",
         "$(touch x)",
         "data:text/html,x",
-        "",
         "//evil.example/",
         "ssh://x/",
         "http://evil.example/",
@@ -146,20 +145,65 @@ async fn endpoints_that_are_no_place_for_secrets_are_refused_and_nothing_is_open
     }
     assert_eq!(opened.load(Ordering::Relaxed), 0);
     let metadata = Refusing::start().await;
-    for name in ["token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint", "end_session_endpoint"] {
-        for (url, says) in [
-            ("http://evil.example/", "is neither https nor http on loopback"),
-            ("http://127.0.0.1.evil.example/", "is neither https nor http on loopback"),
-            ("gopher://127.0.0.1/", "is neither https nor http on loopback"),
-            ("https://user@evil.example/", "holds a user name or a password"),
-            ("https://evil.example/#a", "has a fragment"),
-            ("/relative", "is no absolute URL"),
-        ] {
+    for name in ["token_endpoint", "jwks_uri"] {
+        for (url, says) in BAD_URLS {
             metadata.refuses(Fault::new().set(name, url), &format!("its {name} {says}")).await;
         }
-        metadata.refuses(Fault::new().set(name, 1), "is not a JSON document").await;
+        metadata.refuses(Fault::new().set(name, 1), &format!("its {name} is no text")).await;
+        metadata.refuses(Fault::new().remove(name), &format!("this provider has no {name}")).await;
+    }
+    for name in ["response_modes_supported", "id_token_signing_alg_values_supported"] {
+        metadata.refuses(Fault::new().set(name, "query"), &format!("its {name} is no list of texts")).await;
+    }
+    metadata.refuses(Fault::new().set("issuer", 1), "its issuer is no text").await;
+}
+
+/// K18, D4 — userinfo: 0, revoke: 0
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_used_is_an_error_where_it_is_used() {
+    for (url, says) in BAD_URLS {
+        let provider = TestProvider::start().await;
+        let names = ["userinfo_endpoint", "revocation_endpoint", "end_session_endpoint", "introspection_endpoint"];
+        let fault = names.iter().fold(Fault::new(), |fault, name| fault.set(name, url));
+        provider.always(Endpoint::Discovery, fault);
+        let (application, auth) = (application(&provider), web_auth(&application(&provider)));
+        let credentials = login(&auth).await.unwrap();
+        let errors = [
+            ("userinfo_endpoint", application.user_info(&credentials).await.unwrap_err()),
+            ("revocation_endpoint", application.revoke(&"token".into()).await.unwrap_err()),
+            ("introspection_endpoint", application.introspect(&"token".into()).await.unwrap_err()),
+        ];
+        for (name, error) in errors {
+            assert_eq!(error.kind(), ErrorKind::Discovery, "{error}");
+            assert!(error.to_string().contains(&format!("its {name} {says}")), "{error}");
+        }
+        let counts = [Endpoint::UserInfo, Endpoint::Revoke, Endpoint::Introspect].map(|endpoint| provider.count(endpoint));
+        assert_eq!(counts, [0, 0, 0]);
     }
 }
+
+/// K18 — token: 1
+#[tokio::test]
+async fn metadata_that_a_service_does_not_need_cannot_stop_it() {
+    let provider = TestProvider::start().await;
+    let fault = Fault::new().remove("authorization_endpoint").remove("jwks_uri").set("end_session_endpoint", "");
+    provider.always(Endpoint::Discovery, fault.set("code_challenge_methods_supported", ["plain"]));
+    let service = Application::new(provider.issuer(), provider.confidential_client_id())
+        .client_auth(ClientAuth::client_secret_post(provider.client_secret()));
+    service.client_credentials().audience("https://api.acme.com").token().await.unwrap();
+    assert_eq!(provider.count(Endpoint::Token), 1);
+    let error = web_auth(&service).begin().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Discovery && error.to_string().contains("PKCE with S256"), "{error}");
+}
+
+const BAD_URLS: [(&str, &str); 6] = [
+    ("http://evil.example/", "is neither https nor http on loopback"),
+    ("http://127.0.0.1.evil.example/", "is neither https nor http on loopback"),
+    ("gopher://127.0.0.1/", "is neither https nor http on loopback"),
+    ("https://user@evil.example/", "holds a user name or a password"),
+    ("https://evil.example/#a", "has a fragment"),
+    ("/relative", "is no absolute URL"),
+];
 
 /// D6, D7
 #[tokio::test]
@@ -243,7 +287,7 @@ async fn a_malformed_alias_for_mutual_tls_is_an_error() {
         }
     }
     for aliases in [json!("https://x.example/"), json!(["https://x.example/"])] {
-        metadata.refuses(Fault::new().set("mtls_endpoint_aliases", aliases), "is not a JSON document").await;
+        metadata.refuses(Fault::new().set("mtls_endpoint_aliases", aliases), "its mtls_endpoint_aliases is no object").await;
     }
     let good = json!({ "token_endpoint": "https://mtls.example/token", "note": 1 });
     metadata.provider.next(Endpoint::Discovery, Fault::new().set("mtls_endpoint_aliases", good));
