@@ -6,7 +6,7 @@ use crate::client_auth::method::ClientAuth;
 use crate::clock::Clock;
 use crate::dpop::{DpopKey, Proofs, Prover};
 use crate::origin::Reach;
-use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose, RegisteredAlgorithm, RegisteredAlgorithms};
+use crate::provider::{IssuerAlias, Metadata, Parties, Provider, Purpose, RegisteredAlgorithm, RegisteredAlgorithms, Tolerances};
 use crate::requested::{OneOfEach, Requested};
 use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
@@ -33,7 +33,8 @@ struct Settings {
     client_id: Arc<str>,
     client_auth: ClientAuth,
     issuer_alias: Option<IssuerAlias>,
-    reach: Reach,
+    /// Of an issuer that an API named.
+    reach: Option<Reach>,
     dpop_key: Option<DpopKey>,
     leeway: Duration,
     accept_hs256: bool,
@@ -41,6 +42,7 @@ struct Settings {
     fapi2: bool,
     accept_missing_id_token: bool,
     accept_missing_token_type: bool,
+    tolerances: Tolerances,
 }
 
 impl Application {
@@ -52,7 +54,7 @@ impl Application {
             client_id: client_id.into().into(),
             client_auth: ClientAuth::none(),
             issuer_alias: None,
-            reach: Reach::EVERYWHERE,
+            reach: None,
             dpop_key: None,
             leeway: Duration::from_secs(60),
             accept_hs256: false,
@@ -60,13 +62,15 @@ impl Application {
             fapi2: false,
             accept_missing_id_token: false,
             accept_missing_token_type: false,
+            tolerances: Tolerances::default(),
         };
         Self::assemble(Arc::new(settings), Arc::new(Transport::new(reqwest::Client::builder())), Clock::default())
     }
 
     fn assemble(settings: Arc<Settings>, transport: Arc<Transport>, clock: Clock) -> Self {
         let alias = settings.issuer_alias.clone();
-        let provider = Arc::new(Provider::new(&settings.domain, alias, settings.reach, transport, clock.clone()));
+        let provider =
+            Arc::new(Provider::new(&settings.domain, alias, settings.reach.unwrap_or(Reach::EVERYWHERE), transport, clock.clone()));
         Self { settings, provider, clock, requested: Arc::default() }
     }
 
@@ -209,9 +213,42 @@ impl Application {
         self
     }
 
+    /// Accepts an ID token without `nonce` after a login that sent one, as LinkedIn's are. Another login's nonce is refused.
+    ///
+    /// Danger: only PKCE then shows that an ID token belongs to this login.
+    #[must_use]
+    pub fn danger_accept_missing_nonce(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).tolerances.missing_nonce = true;
+        self
+    }
+
+    /// Accepts an ID token with several audiences, this application among them, and without `azp`, as Oracle's are.
+    ///
+    /// Danger: the provider may have issued such a token to one of the others, which then can use it here.
+    #[must_use]
+    pub fn danger_accept_missing_azp(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).tolerances.missing_azp = true;
+        self
+    }
+
+    /// Accepts a logout token without `exp`, as Ory Hydra's are, for two minutes after its `iat`.
+    ///
+    /// Danger: OpenID Connect Back-Channel Logout 1.0, section 2.4, requires `exp`. A token that was seen can be posted again for two
+    /// minutes.
+    #[must_use]
+    pub fn danger_accept_endless_logout_token(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).tolerances.endless_logout_token = true;
+        self
+    }
+
+    /// The token endpoint may be the audience of a client assertion: no API named this issuer.
+    pub(crate) fn is_named_by_the_program(&self) -> bool {
+        self.settings.reach.is_none()
+    }
+
     /// The same program at an issuer that an API named.
     pub(crate) fn reaching(mut self, reach: Reach) -> Self {
-        Arc::make_mut(&mut self.settings).reach = reach;
+        Arc::make_mut(&mut self.settings).reach = Some(reach);
         let transport = Arc::clone(self.provider.transport());
         Self::assemble(self.settings, transport, self.clock)
     }
@@ -314,6 +351,7 @@ impl Application {
             client_id: &self.settings.client_id,
             client_secret: self.verifying_secret(registered),
             fapi2: self.settings.fapi2,
+            tolerances: self.settings.tolerances,
             now: self.clock.now(),
             leeway: self.settings.leeway,
         }

@@ -132,6 +132,7 @@ fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut 
     let to = Addressee {
         client_id: application.client_id(),
         issuer: &metadata.issuer,
+        token_endpoint: metadata.token_endpoint.url().ok().map(Url::as_str).filter(|_| application.is_named_by_the_program()),
         algorithms: metadata.client_auth_algorithms.as_deref(),
         now: application.time().now(),
     };
@@ -189,6 +190,36 @@ impl ErrorBody {
     }
 }
 
+impl ErrorBody {
+    /// Auth0's rules for passwords, in the order of the answer, and whether the password breaks each.
+    fn password_rules(&self) -> Vec<(String, bool)> {
+        let described = self.description.as_ref().and_then(|description| description.get("rules")?.as_array());
+        if let Some(rules) = described {
+            return rules.iter().filter_map(password_rule).collect();
+        }
+        let policy = self.policy.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let lines = policy.lines().map(|line| line.trim_start_matches([' ', '*']).trim_end()).filter(|rule| !rule.is_empty());
+        lines.map(|rule| (rule.to_owned(), false)).collect()
+    }
+}
+
+/// `{"message": "At least %d characters in length", "format": [8], "verified": false}`; `items` are the parts of a rule.
+fn password_rule(rule: &Value) -> Option<(String, bool)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut message = rule.get("message")?.as_str()?.to_owned();
+    for value in rule.get("format").and_then(Value::as_array).into_iter().flatten() {
+        if let Some(place) = message.find("%d").or_else(|| message.find("%s")) {
+            message.replace_range(place..place + 2, &text(value));
+        }
+    }
+    let parts = rule.get("items").and_then(Value::as_array).into_iter().flatten();
+    let parts: Vec<&str> = parts.filter_map(|part| part.get("message")?.as_str()).collect();
+    if !parts.is_empty() {
+        message = format!("{message} {}", parts.join(", "));
+    }
+    Some((message, rule.get("verified").and_then(Value::as_bool) == Some(false)))
+}
+
 /// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200. An object that holds a
 /// member twice is none that anybody can rely on.
 /// `leaks` says of a text whether it repeats a secret of the request.
@@ -232,10 +263,11 @@ pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, l
         "mfa_required" => ErrorKind::MfaRequired,
         _ => ErrorKind::Server,
     };
+    let rules = body.as_ref().map(ErrorBody::password_rules).unwrap_or_default();
     // All of them are shown, so that a secret in them must not be cut short.
-    let policy = body.as_ref().and_then(|body| body.policy.as_ref()?.as_str()).filter(|text| beginning(text) == *text);
-    let server = ServerError::new(&code, description.as_deref(), Some(reply.status));
-    let server = server.with_name(name.as_deref()).with_password_rules(policy.filter(shown).unwrap_or_default());
+    let rules = rules.into_iter().filter(|(rule, _)| beginning(rule) == rule && shown(&&**rule));
+    let server = ServerError::new(&code, description.as_deref(), Some(reply.status)).with_name(name.as_deref());
+    let server = server.with_password_rules(rules);
     let error = Error::server(context, server).with_kind(kind).with_retry_after(delay(reply, &code, application));
     let mfa = body.filter(|_| kind == ErrorKind::MfaRequired).and_then(ErrorBody::into_mfa);
     Some(match mfa {

@@ -92,7 +92,7 @@ pub enum ErrorKind {
 pub struct ServerError {
     code: String,
     name: Option<String>,
-    password_rules: Vec<String>,
+    password_rules: Vec<PasswordRule>,
     description: Option<String>,
     status: Option<StatusCode>,
 }
@@ -326,6 +326,12 @@ impl StdError for Error {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PasswordRule {
+    text: String,
+    is_broken: bool,
+}
+
 impl ServerError {
     pub(crate) fn new(code: &str, description: Option<&str>, status: Option<StatusCode>) -> Self {
         Self { code: excerpt(code), name: None, password_rules: Vec::new(), description: description.map(excerpt), status }
@@ -337,11 +343,10 @@ impl ServerError {
         self
     }
 
-    /// One rule a line, as Auth0 lists them.
     #[must_use]
-    pub(crate) fn with_password_rules(mut self, policy: &str) -> Self {
-        let rules = policy.lines().map(|line| line.trim_start_matches([' ', '*']).trim_end()).filter(|rule| !rule.is_empty());
-        self.password_rules = rules.take(MOST_RULES).map(excerpt).collect();
+    pub(crate) fn with_password_rules(mut self, rules: impl Iterator<Item = (String, bool)>) -> Self {
+        let rules = rules.take(MOST_RULES).map(|(text, is_broken)| PasswordRule { text: excerpt(&text), is_broken });
+        self.password_rules = rules.collect();
         self
     }
 
@@ -363,9 +368,14 @@ impl ServerError {
         self.description.as_deref()
     }
 
-    /// What Auth0 demands of a password, when it refused one: one rule each, such as `At least 8 characters in length`.
+    /// The rules of Auth0 for a password, when it refused one, such as `At least 8 characters in length`.
     pub fn password_rules(&self) -> impl Iterator<Item = &str> {
-        self.password_rules.iter().map(String::as_str)
+        self.password_rules.iter().map(|rule| rule.text.as_str())
+    }
+
+    /// The rules that the refused password breaks, as far as Auth0 says so.
+    pub fn broken_password_rules(&self) -> impl Iterator<Item = &str> {
+        self.password_rules.iter().filter(|rule| rule.is_broken).map(|rule| rule.text.as_str())
     }
 
     /// The HTTP status; none for an error that came through the browser.
@@ -404,7 +414,7 @@ impl ServerError {
             "user_exists" | "username_exists" => "let the person log in",
             "too_many_attempts" => "let the person wait, or unblock them at the provider",
             "requires_verification" => "let the person confirm their address first",
-            _ => "the provider's log may say more",
+            _ => "look for the cause in the provider's log",
         }
     }
 }

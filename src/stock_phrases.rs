@@ -27,7 +27,7 @@ const OTHERS: [&str; 8] = [
 
 /// RFC 6749, sections 4.1.2.1 and 5.2; OpenID Connect Core 1.0, section 3.1.2.6; RFC 8628, section 3.5; RFC 9449, section 8; and
 /// Auth0's own.
-const CODES: [&str; 42] = [
+const CODES: [&str; 43] = [
     "access_denied",
     "account_selection_required",
     "association_required",
@@ -38,6 +38,7 @@ const CODES: [&str; 42] = [
     "expired_token",
     "interaction_required",
     "invalid_client",
+    "invalid_dpop_nonce",
     "invalid_dpop_proof",
     "invalid_grant",
     "invalid_password",

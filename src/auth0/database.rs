@@ -12,12 +12,12 @@ use crate::json::Text;
 use crate::json_form::JsonForm;
 use crate::secret::Secret;
 
-/// Whoever wants an account: an address and a password, and what else Auth0 is to keep of them.
+/// A person who wants an account: an identifier, a password, and attributes that Auth0 keeps.
 #[derive(Clone)]
 #[must_use]
 pub struct NewUser {
-    email: String,
     password: Secret,
+    /// With the identifiers, of which one is enough.
     attributes: Vec<(&'static str, Value)>,
     refusal: Option<Error>,
 }
@@ -28,17 +28,38 @@ pub struct SignedUp {
     id: Option<String>,
     email: Option<String>,
     email_verified: bool,
+    username: Option<String>,
+    phone_number: Option<String>,
 }
 
 impl NewUser {
-    /// The password is held to the rules of the connection.
+    /// An account by an email address. The password has to meet the rules of the connection.
     pub fn new(email: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self { email: email.into(), password: password.into(), attributes: Vec::new(), refusal: None }
+        Self::by("email", email.into(), password.into())
     }
 
-    /// For connections that want a name beside the address.
+    /// An account by a telephone number such as `+4930123456`, where the connection allows that (*flexible identifiers*).
+    pub fn by_phone_number(number: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::by("phone_number", number.into(), password.into())
+    }
+
+    /// An account by a user name alone, where the connection allows that (*flexible identifiers*).
+    pub fn by_username(username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::by("username", username.into(), password.into())
+    }
+
+    fn by(identifier: &'static str, value: String, password: Secret) -> Self {
+        Self { password, attributes: vec![(identifier, value.into())], refusal: None }
+    }
+
+    /// A user name beside another identifier.
     pub fn username(self, username: impl Into<String>) -> Self {
         self.attribute("username", username.into())
+    }
+
+    /// A telephone number beside another identifier.
+    pub fn phone_number(self, number: impl Into<String>) -> Self {
+        self.attribute("phone_number", number.into())
     }
 
     /// The person's name as a whole.
@@ -93,7 +114,19 @@ impl SignedUp {
         self.id.as_deref()
     }
 
-    /// The address.
+    /// The user name, if the account has one.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    /// The telephone number, if the account has one.
+    #[must_use]
+    pub fn phone_number(&self) -> Option<&str> {
+        self.phone_number.as_deref()
+    }
+
+    /// The email address, if the account has one.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
@@ -131,17 +164,18 @@ impl Auth0 {
             return Err(refusal.clone());
         }
         self.metadata().await?;
-        let body = JsonForm::default().with("connection", &self.connection).with("email", &user.email);
-        let body = body.with("password", user.password.expose());
+        let body = JsonForm::default().with("connection", &self.connection).with("password", user.password.expose());
         let body = user.attributes.iter().fold(body, |body, (name, value)| body.with_value(name, value.clone()));
         let call = Call::new(&self.application, "the sign-up", Method::POST, "dbconnections/signup")?;
         let reply = call.hiding(user.password.expose()).identified(body).send().await?;
-        let Account { id, other_id, user_id, email, email_verified } = reply.json()?;
+        let Account { id, other_id, user_id, email, email_verified, username, phone_number } = reply.json()?;
         let owned = |text: Text<'_>| text.0.into_owned();
         Ok(SignedUp {
             id: id.or(other_id).or(user_id).map(owned),
             email: email.map(owned),
             email_verified: email_verified.unwrap_or(false),
+            username: username.map(owned),
+            phone_number: phone_number.map(owned),
         })
     }
 
@@ -162,7 +196,7 @@ impl Auth0 {
 
 impl fmt::Debug for NewUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewUser").field("email", &self.email).finish_non_exhaustive()
+        f.debug_struct("NewUser").field("identifier", &self.attributes.first()).finish_non_exhaustive()
     }
 }
 
@@ -179,6 +213,10 @@ struct Account<'a> {
     email: Option<Text<'a>>,
     #[serde(default)]
     email_verified: Option<bool>,
+    #[serde(borrow, default)]
+    username: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    phone_number: Option<Text<'a>>,
 }
 
 const PASSWORD_REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";

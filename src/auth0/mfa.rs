@@ -88,10 +88,12 @@ impl Mfa {
     pub async fn remove(&self, authenticator: &Authenticator) -> Result<()> {
         let application = &self.auth0.application;
         self.auth0.metadata().await?;
-        let mut url = application.provider().url("mfa/authenticators")?;
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.push(authenticator.id());
+        // An id such as `push|dev_x` is encoded in full: a URL parser leaves the `|` as it is.
+        let id: String = url::form_urlencoded::byte_serialize(authenticator.id().as_bytes()).collect();
+        if matches!(&*id, "" | "." | "..") {
+            return Err(Error::invalid_response("the provider's id of the second factor is refused: it is a step of a path"));
         }
+        let url = application.provider().url(&format!("mfa/authenticators/{}", id.replace('+', "%20")))?;
         let call = Call::to(application, "the removal of a second factor", Method::DELETE, url);
         call.bearing(&self.token)?.send().await.map(drop).map_err(over)
     }

@@ -60,6 +60,12 @@ impl<'a> Call<'a> {
         let to = Addressee {
             client_id: self.application.client_id(),
             issuer: &metadata.issuer,
+            token_endpoint: metadata
+                .token_endpoint
+                .url()
+                .ok()
+                .map(Url::as_str)
+                .filter(|_| self.application.is_named_by_the_program()),
             algorithms: metadata.client_auth_algorithms.as_deref(),
             now: self.application.time().now(),
         };

@@ -1,6 +1,6 @@
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, LOCATION,
-    PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HOST, HeaderMap,
+    HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode};
 use reqwest::Request;
@@ -23,7 +23,9 @@ pub(super) fn next(status: StatusCode, headers: &HeaderMap, from: &Url, repeat: 
     }
     if body_is_dropped {
         repeat.drop_body();
-        remove(&mut repeat.headers, &[CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING]);
+        // RFC 9110, section 15.4: the client removes the "content-specific header fields".
+        let of_the_body = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, TRANSFER_ENCODING];
+        remove(&mut repeat.headers, &of_the_body);
     }
     if !same_origin(from, &to) {
         // Gone for good, also when a later hop leads back. `Authorization` is the caller's own where the token has another header.

@@ -42,16 +42,16 @@ pub(super) struct Assertion<'a> {
 
 impl<'a> Assertion<'a> {
     /// Good for one request: an assertion is not to be seen twice.
-    // The audience is the issuer alone: an assertion for one provider's token endpoint must be of no use at another's, which
-    // may name that endpoint as its own.
-    pub(super) fn new(client_id: &'a str, issuer: &'a str, now: Timestamp, typ: AssertionType) -> Result<Self> {
+    // The audience is the issuer unless the program says otherwise: an assertion for one provider's token endpoint must be of no use at
+    // another's, which may name that endpoint as its own.
+    pub(super) fn new(client_id: &'a str, audience: &'a str, now: Timestamp, typ: AssertionType) -> Result<Self> {
         let mut unique = [0; 24];
         crypto::random(&mut unique)?;
         Ok(Self {
             typ,
             iss: client_id,
             sub: client_id,
-            aud: issuer,
+            aud: audience,
             jti: base64url(&unique),
             iat: now.unix_seconds(),
             exp: now.plus(LIFE).unix_seconds(),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::client_auth::assertion::{Assertion, AssertionType, JWT_BEARER};
 use crate::client_auth::private_key::PrivateKey;
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::form::{Form, repeats};
 use crate::secret::Secret;
 
@@ -18,7 +18,14 @@ use crate::secret::Secret;
 ///
 /// The same method serves every endpoint: tokens, revocation, introspection, pushed requests, devices.
 #[derive(Clone, Default)]
-pub struct ClientAuth(Method, AssertionType);
+pub struct ClientAuth {
+    method: Method,
+    typ: AssertionType,
+    /// Assertions name the token endpoint as their audience, and not the issuer.
+    names_token_endpoint: bool,
+    /// The form has the client ID although the header has it.
+    has_client_id_in_body: bool,
+}
 
 #[derive(Debug, Clone, Default)]
 enum Method {
@@ -36,32 +43,38 @@ enum Method {
 pub(crate) struct Addressee<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) issuer: &'a str,
+    /// None where it may be another provider's.
+    pub(crate) token_endpoint: Option<&'a str>,
     /// By what it verifies assertions, if it says so.
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) now: Timestamp,
 }
 
 impl ClientAuth {
+    fn by(method: Method) -> Self {
+        Self { method, ..Self::default() }
+    }
+
     /// A public application: a command-line, desktop or mobile program.
     #[must_use]
     pub fn none() -> Self {
-        Self(Method::None, AssertionType::default())
+        Self::by(Method::None)
     }
 
     /// A secret in the `Authorization` header (RFC 6749, section 2.3.1).
     pub fn client_secret_basic(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretBasic(secret.into()), AssertionType::default())
+        Self::by(Method::SecretBasic(secret.into()))
     }
 
     /// A secret in the form, which is how Auth0 registers web applications at first (RFC 6749, section 2.3.1).
     pub fn client_secret_post(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretPost(secret.into()), AssertionType::default())
+        Self::by(Method::SecretPost(secret.into()))
     }
 
     /// A short-lived assertion signed with the secret by HS256: the secret itself stays here (OpenID Connect Core 1.0, section 9).
     /// The secret has at least 32 bytes.
     pub fn client_secret_jwt(secret: impl Into<Secret>) -> Self {
-        Self(Method::SecretJwt(secret.into()), AssertionType::default())
+        Self::by(Method::SecretJwt(secret.into()))
     }
 
     /// A short-lived assertion signed with a private key, of which the provider knows the public half (RFC 7523, section 2.2).
@@ -82,14 +95,31 @@ impl ClientAuth {
     /// ```
     #[must_use]
     pub fn private_key_jwt(key: PrivateKey) -> Self {
-        Self(Method::PrivateKeyJwt(key), AssertionType::default())
+        Self::by(Method::PrivateKeyJwt(key))
     }
 
     /// Has assertions say `JWT` as their type, for providers that take no other. By default they say `client-authentication+jwt`, so that
     /// no server takes one for anything else (draft-ietf-oauth-rfc7523bis, section 4).
     #[must_use]
     pub fn untyped_assertions(mut self) -> Self {
-        self.1 = AssertionType::Jwt;
+        self.typ = AssertionType::Jwt;
+        self
+    }
+
+    /// Has assertions name the token endpoint as their audience, for providers that refuse the issuer: Hydra 2.3, Entra ID, AD FS, WSO2, CAS.
+    ///
+    /// Danger: a server that names another's token endpoint as its own can use the assertion there (CVE-2025-27370). So this is
+    /// `Configuration` where an API named the provider.
+    #[must_use]
+    pub fn danger_token_endpoint_audience(mut self) -> Self {
+        self.names_token_endpoint = true;
+        self
+    }
+
+    /// Puts `client_id` into the form, too, for providers that look for it there although the `Authorization` header has it.
+    #[must_use]
+    pub fn client_id_in_body(mut self) -> Self {
+        self.has_client_id_in_body = true;
         self
     }
 
@@ -116,26 +146,29 @@ impl ClientAuth {
     /// ```
     #[must_use]
     pub fn tls_client_auth() -> Self {
-        Self(Method::Tls, AssertionType::default())
+        Self::by(Method::Tls)
     }
 
     /// The same with a certificate that the application signed itself, and of which the provider knows the key (RFC 8705, section 2.2).
     #[must_use]
     pub fn self_signed_tls_client_auth() -> Self {
-        Self(Method::SelfSignedTls, AssertionType::default())
+        Self::by(Method::SelfSignedTls)
     }
 
     /// To be called for every attempt: an assertion is good for one.
     pub(crate) fn authenticate(&self, to: &Addressee<'_>, form: &mut Form, headers: &mut HeaderMap) -> Result<()> {
         let client_id = to.client_id;
-        let assertion = || Assertion::new(client_id, to.issuer, to.now, self.1);
-        match &self.0 {
+        let assertion = || Assertion::new(client_id, self.audience(to)?, to.now, self.typ);
+        match &self.method {
             // RFC 8705, section 2: the certificate says who it is, and "client_id" for whom it speaks.
             Method::None | Method::Tls | Method::SelfSignedTls => form.push_once("client_id", client_id),
             Method::SecretJwt(secret) => push_assertion(form, client_id, &assertion()?.signed_with(secret)?),
             Method::PrivateKeyJwt(key) => push_assertion(form, client_id, &assertion()?.signed_by(key, to.algorithms)?),
             Method::SecretBasic(secret) => {
                 headers.insert(AUTHORIZATION, basic(client_id, secret));
+                if self.has_client_id_in_body {
+                    form.push_once("client_id", client_id);
+                }
             }
             Method::SecretPost(secret) => {
                 form.push_once("client_id", client_id);
@@ -145,10 +178,21 @@ impl ClientAuth {
         Ok(())
     }
 
+    fn audience<'a>(&self, to: &Addressee<'a>) -> Result<&'a str> {
+        if !self.names_token_endpoint {
+            return Ok(to.issuer);
+        }
+        to.token_endpoint.ok_or_else(|| {
+            Error::configuration(
+                "an API named this provider, so its token endpoint may be another's and is no audience of an assertion; leave danger_token_endpoint_audience() out",
+            )
+        })
+    }
+
     /// The same for endpoints that look for all of it in the body, since the header is another's.
     #[cfg(feature = "auth0")]
     pub(crate) fn authenticate_in_body(&self, to: &Addressee<'_>, form: &mut Form) -> Result<()> {
-        match &self.0 {
+        match &self.method {
             Method::SecretBasic(secret) => Self::client_secret_post(secret.clone()).authenticate(to, form, &mut HeaderMap::new()),
             _ => self.authenticate(to, form, &mut HeaderMap::new()),
         }
@@ -156,7 +200,7 @@ impl ClientAuth {
 
     /// Whether a text repeats what the application proves itself by.
     pub(crate) fn leaks_into(&self, client_id: &str, text: &str) -> bool {
-        match &self.0 {
+        match &self.method {
             // An assertion is part of the form.
             Method::None | Method::PrivateKeyJwt(_) | Method::Tls | Method::SelfSignedTls => false,
             Method::SecretBasic(secret) => repeats(text, secret.expose()) || repeats(text, &basic_pair(client_id, secret)),
@@ -165,7 +209,7 @@ impl ClientAuth {
     }
 
     pub(crate) fn client_secret(&self) -> Option<&Secret> {
-        match &self.0 {
+        match &self.method {
             Method::None | Method::PrivateKeyJwt(_) | Method::Tls | Method::SelfSignedTls => None,
             Method::SecretBasic(secret) | Method::SecretPost(secret) | Method::SecretJwt(secret) => Some(secret),
         }
@@ -173,7 +217,7 @@ impl ClientAuth {
 
     /// FAPI 2.0 Security Profile, section 5.3.3.
     pub(crate) fn suits_fapi2(&self, accepted: Option<&[String]>) -> bool {
-        match &self.0 {
+        match &self.method {
             Method::PrivateKeyJwt(key) => key.algorithm_among(accepted).suits_fapi2(),
             Method::Tls | Method::SelfSignedTls => true,
             Method::None | Method::SecretBasic(_) | Method::SecretPost(_) | Method::SecretJwt(_) => false,
@@ -182,12 +226,12 @@ impl ClientAuth {
 
     /// Whether requests go where the provider asks for a certificate.
     pub(crate) fn is_mutual_tls(&self) -> bool {
-        matches!(self.0, Method::Tls | Method::SelfSignedTls)
+        matches!(self.method, Method::Tls | Method::SelfSignedTls)
     }
 
     /// What to look at when the provider does not believe that the application is itself.
     pub(crate) fn advice(&self, methods: Option<&[String]>, algorithms: Option<&[String]>) -> String {
-        let (name, advice) = match &self.0 {
+        let (name, advice) = match &self.method {
             Method::None => ("none", "if it is registered with a secret or a key, set client_auth".to_owned()),
             Method::SecretBasic(_) => ("client_secret_basic", "check the client id and the secret".to_owned()),
             Method::SecretPost(_) => ("client_secret_post", "check the client id and the secret".to_owned()),
@@ -195,7 +239,7 @@ impl ClientAuth {
             Method::PrivateKeyJwt(key) => {
                 let algorithm = key.algorithm_among(algorithms).name();
                 let advice = format!(
-                    "check that the provider has its public key, for {algorithm}, and this machine's clock; if it takes assertions of the type JWT only, use untyped_assertions()"
+                    "check that the provider has its public key, for {algorithm}, and this machine's clock; if it takes assertions of the type JWT only, use untyped_assertions(); if it wants its token endpoint as their audience, use danger_token_endpoint_audience()"
                 );
                 ("private_key_jwt", advice)
             }
@@ -205,7 +249,7 @@ impl ClientAuth {
         let names = |known: &&str| methods.is_some_and(|methods| methods.iter().any(|method| method == known));
         let others: Vec<_> = METHODS.into_iter().filter(names).collect();
         // "none" is often missing where it serves.
-        if others.is_empty() || others.contains(&name) || matches!(self.0, Method::None) {
+        if others.is_empty() || others.contains(&name) || matches!(self.method, Method::None) {
             return format!("the application authenticated by {name}: {advice}");
         }
         let others = others.join(", ");
@@ -215,7 +259,7 @@ impl ClientAuth {
 
 impl fmt::Debug for ClientAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ClientAuth").field(&self.0).finish()
+        f.debug_tuple("ClientAuth").field(&self.method).finish()
     }
 }
 
@@ -273,7 +317,13 @@ mod tests {
     /// I1: whoever logs headers is told to leave it out.
     #[test]
     fn the_header_with_the_secret_is_marked_sensitive() {
-        let to = Addressee { client_id: "id", issuer: "https://acme.auth0.com/", algorithms: None, now: Timestamp::END };
+        let to = Addressee {
+            client_id: "id",
+            issuer: "https://acme.auth0.com/",
+            token_endpoint: None,
+            algorithms: None,
+            now: Timestamp::END,
+        };
         let mut headers = HeaderMap::new();
         ClientAuth::client_secret_basic("secret").authenticate(&to, &mut Form::default(), &mut headers).unwrap();
         assert!(headers[AUTHORIZATION].is_sensitive());

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::crypto::{Algorithm, SigningKey};
+use crate::crypto::{self, Algorithm, SigningKey};
 use crate::error::{Error, Result};
 use crate::jose::{self, Header, PrivateJwk, PublicJwk};
 use crate::secret::Secret;
@@ -31,6 +31,7 @@ pub struct PrivateKey {
     /// The one to sign by, where it was said.
     algorithm: Option<Algorithm>,
     kid: Option<Arc<str>>,
+    certificate_thumbprint: Option<Arc<str>>,
 }
 
 impl PrivateKey {
@@ -44,7 +45,7 @@ impl PrivateKey {
             Error::configuration("this is no private key in PEM; give one that begins with -----BEGIN PRIVATE KEY-----")
                 .with_source(why)
         })?;
-        Ok(Self { key: Arc::new(key), algorithm: None, kid: None })
+        Ok(Self { key: Arc::new(key), algorithm: None, kid: None, certificate_thumbprint: None })
     }
 
     /// From the JSON of a private JWK (RFC 7517), with its `kid` and `alg` if it has them.
@@ -55,7 +56,7 @@ impl PrivateKey {
         let jwk = PrivateJwk::read(json.as_ref()).map_err(|why| {
             Error::configuration("this is no private JWK; give a JSON object with kty and the private members").with_source(why)
         })?;
-        Ok(Self { key: Arc::new(jwk.key), algorithm: jwk.algorithm, kid: jwk.kid.map(Arc::from) })
+        Ok(Self { key: Arc::new(jwk.key), algorithm: jwk.algorithm, kid: jwk.kid.map(Arc::from), certificate_thumbprint: None })
     }
 
     /// A new one, for `ES256`, `EdDSA`, `RS256`, `PS256` or another of these families.
@@ -64,13 +65,26 @@ impl PrivateKey {
     /// `Configuration` when there is no such algorithm, or the system gives no randomness.
     pub fn generate(algorithm: &str) -> Result<Self> {
         let algorithm = Algorithm::from_name(algorithm).ok_or_else(|| unknown(algorithm))?;
-        Ok(Self { key: Arc::new(SigningKey::generate(algorithm)?), algorithm: Some(algorithm), kid: None })
+        Ok(Self {
+            key: Arc::new(SigningKey::generate(algorithm)?),
+            algorithm: Some(algorithm),
+            kid: None,
+            certificate_thumbprint: None,
+        })
     }
 
     /// What the provider calls the key: the `kid` of what it signs. Some providers need it where they know several.
     #[must_use]
     pub fn kid(mut self, kid: impl AsRef<str>) -> Self {
         self.kid = Some(kid.as_ref().into());
+        self
+    }
+
+    /// The certificate of the key, in DER: what is signed has its SHA-256 thumbprint as `x5t#S256` (RFC 7515, section 4.1.8). Entra ID
+    /// finds the key by it.
+    #[must_use]
+    pub fn certificate(mut self, der: impl AsRef<[u8]>) -> Self {
+        self.certificate_thumbprint = Some(jose::base64url(&crypto::sha256(der.as_ref())).into());
         self
     }
 
@@ -112,7 +126,8 @@ impl PrivateKey {
     /// A compact JWS. `accepted` is what the provider says it verifies; when it knows nothing that this key can do, it may still
     /// know better than it says.
     pub(crate) fn sign(&self, typ: &str, accepted: Option<&[String]>, claims: &impl Serialize) -> Result<String> {
-        let header = Header { typ, kid: self.kid.as_deref(), jwk: None };
+        let certificate_thumbprint = self.certificate_thumbprint.as_deref();
+        let header = Header { typ, kid: self.kid.as_deref(), certificate_thumbprint, jwk: None };
         jose::sign(&self.key, self.algorithm_among(accepted), &header, claims)
     }
 

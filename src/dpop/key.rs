@@ -108,7 +108,7 @@ impl DpopKey {
         // RFC 7638, section 3: the required members in alphabetical order, without white space, as it is displayed.
         let thumbprint = jose::base64url(&crypto::sha256(jwk.to_string().as_bytes()));
         // RFC 9449, section 4.2.
-        let header = jose::protected(algorithm.jose(), &Header { typ: "dpop+jwt", kid: None, jwk: Some(&jwk) });
+        let header = jose::protected(algorithm.jose(), &Header { typ: "dpop+jwt", jwk: Some(&jwk), ..Header::default() });
         Ok(Self(Arc::new(Inner { key, algorithm, header, thumbprint, nonces: Nonces::default() })))
     }
 

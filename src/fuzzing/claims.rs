@@ -9,7 +9,7 @@ use super::made_up::{APPLICATION, CANARY, CLIENT_ID, ISSUER, at_once, now, read_
 use super::signing::{SECRET, check_parties, signed};
 use crate::clock::Timestamp;
 use crate::json;
-use crate::provider::{Demands, Endpoint, Expected, Flow, IdToken, Organization, Parties, Purpose};
+use crate::provider::{Demands, Endpoint, Expected, Flow, IdToken, Organization, Parties, Purpose, Tolerances};
 use crate::secret::Secret;
 
 const NONCE: &str = "nonce-of-this-login";
@@ -62,6 +62,7 @@ fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
             issuer: ISSUER,
             issuer_alias: None,
             jwks_uri: &JWKS_URI,
+            tolerances: Tolerances::default(),
             registered: None,
             algorithms: None,
             client_id: CLIENT_ID,

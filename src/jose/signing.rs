@@ -12,6 +12,9 @@ pub(crate) struct Header<'a> {
     pub(crate) typ: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kid: Option<&'a str>,
+    /// RFC 7515, section 4.1.8.
+    #[serde(rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_thumbprint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) jwk: Option<&'a PublicJwk>,
 }

@@ -384,7 +384,8 @@ impl CredentialsManager {
 
     /// Revokes the refresh token at the provider, then forgets the credentials. It waits for a renewal that has begun in any
     /// process, up to a minute. When the provider cannot be reached, the credentials are kept, so that it can be tried again.
-    /// A provider without revocation, such as Entra ID, is such an error; use [`clear`](Self::clear) there.
+    /// A provider without revocation, such as Entra ID, is such an error; use [`clear`](Self::clear) there. At Auth0, revoking a
+    /// refresh token of the scope `online_access` ends the person's session there.
     ///
     /// # Errors
     /// `Store`; `Configuration`; `Discovery`, `Server`, `Network`, `TimedOut`.

@@ -96,7 +96,10 @@ impl OfflineAccessWarning {
         if credentials.refresh_token().is_some() || self.is_logged.swap(true, Ordering::Relaxed) {
             return;
         }
-        let remedy = if holds_scope(&credentials.parts().requested.scope, "offline_access") {
+        let scope = &credentials.parts().requested.scope;
+        let remedy = if holds_scope(scope, "online_access") {
+            "although online_access was asked for: allow it to this application at Auth0, where it gives a refresh token that ends with the person's session"
+        } else if holds_scope(scope, "offline_access") {
             "although offline_access was asked for: allow offline access for this API at the provider, or set prompt(\"consent\")"
         } else {
             "add offline_access to the scope"

@@ -162,9 +162,14 @@ impl StoredSession {
                         let newer = stored.with_state(next_generation(own.now(), Some(stored.generation)), state);
                         own.write(stored.generation, &newer).await.is_ok()
                     }
-                    // A store that hung may take the announcement later.
-                    read => read.is_ok(),
+                    // A store that hung may take the announcement later, in the place of an older record.
+                    Ok(Some(stored)) if generations.iter().any(|own| *own > stored.generation) => continue,
+                    Ok(_) => true,
+                    Err(_) => false,
                 };
+                if is_known {
+                    break;
+                }
             }
             if is_known {
                 own.session.forget_state(&generations);

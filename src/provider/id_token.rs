@@ -143,12 +143,16 @@ fn check_login(
     (nonce, code): (Option<&str>, Option<&str>),
     demands: &Demands,
 ) -> Result<()> {
-    let answers_this_login = match (&claims.nonce, nonce) {
-        (Some(own), Some(sent)) => equal(own.as_bytes(), sent.as_bytes()),
-        (own, sent) => own.is_none() && sent.is_none(),
-    };
-    if !answers_this_login {
-        return Err(refused("nonce is missing or another login's; start the login anew"));
+    match (&claims.nonce, nonce) {
+        (Some(own), Some(sent)) if equal(own.as_bytes(), sent.as_bytes()) => {}
+        (None, None) => {}
+        (None, Some(_)) if parties.tolerances.missing_nonce => {}
+        (None, Some(_)) => {
+            return Err(refused(
+                "nonce is missing; start the login again, or use danger_accept_missing_nonce() for a provider that never sends one",
+            ));
+        }
+        (Some(_), _) => return Err(refused("nonce is another login's; start the login again")),
     }
     if claims.c_hash.as_ref().zip(code).is_some_and(|(hash, code)| !is_half_hash(hash, jws.algorithm, code)) {
         return Err(refused("c_hash is not that of the authorization code; start the login anew"));

@@ -42,8 +42,20 @@ pub(crate) struct Parties<'a> {
     pub(crate) client_secret: Option<&'a Secret>,
     /// Only what the FAPI 2.0 Security Profile signs by.
     pub(crate) fapi2: bool,
+    pub(crate) tolerances: Tolerances,
     pub(crate) now: Timestamp,
     pub(crate) leeway: Duration,
+}
+
+/// Checks that a program has turned off for a provider that cannot pass them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tolerances {
+    /// An ID token without a nonce.
+    pub(crate) missing_nonce: bool,
+    /// Several audiences without `azp`.
+    pub(crate) missing_azp: bool,
+    /// A logout token without `exp`.
+    pub(crate) endless_logout_token: bool,
 }
 
 /// The claims that say from whom, for whom and when; times are seconds since 1970.
@@ -175,8 +187,8 @@ impl<'a> Parties<'a> {
         match azp {
             Some(azp) if &**azp != self.client_id => refused("azp is another application's client id; check the client id"),
             // OpenID Connect Core 1.0, section 5.3.2: there, "The aud value MUST be or include the RP's Client ID value."
-            None if aud.several() && self.purpose != Purpose::UserInfo => refused(
-                "aud holds several audiences, but azp does not say for whom it is; correct what adds audiences at the provider",
+            None if aud.several() && self.purpose != Purpose::UserInfo && !self.tolerances.missing_azp => refused(
+                "aud holds several audiences, but azp does not say for whom it is; correct what adds audiences at the provider, or use danger_accept_missing_azp()",
             ),
             _ => Ok(()),
         }

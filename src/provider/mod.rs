@@ -15,7 +15,7 @@ pub(crate) use demands::Demands;
 pub use id_token::IdToken;
 pub(crate) use id_token::{Expected, Flow};
 pub(crate) use issuer::{Issuer, IssuerAlias};
-pub(crate) use jwt::{NumericDate, Parties, Purpose};
+pub(crate) use jwt::{NumericDate, Parties, Purpose, Tolerances};
 #[cfg(any(fuzzing, test))]
 pub(crate) use keys::{KeySet, Verdict};
 #[cfg(any(fuzzing, test))]

@@ -39,8 +39,13 @@ impl Tenant {
         if self.client(&value("client_id")).is_none() {
             return bad_request("invalid_client", "Client not found");
         }
-        let (email, password) = (value("email"), value("password"));
-        if !email.contains('@') || value("connection").is_empty() {
+        let password = value("password");
+        // Flexible identifiers: one of the three is enough.
+        let identifiers = ["email", "phone_number", "username"].map(|name| (name, value(name)));
+        let Some((identifier, email)) = identifiers.iter().find(|(_, value)| !value.is_empty()).cloned() else {
+            return bad_request("invalid_signup", "Invalid sign up");
+        };
+        if (identifier == "email" && !email.contains('@')) || value("connection").is_empty() {
             return bad_request("invalid_signup", "Invalid sign up");
         }
         if password.chars().count() < SHORTEST_PASSWORD {
@@ -52,9 +57,11 @@ impl Tenant {
             return bad_request("invalid_signup", "Invalid sign up");
         }
         accounts.0.insert(email.to_lowercase(), password);
-        let mut body = json!({ "_id": unguessable()[..24], "email": email, "email_verified": false });
-        if let Some(username) = request.field("username") {
-            body["username"] = username.into();
+        let mut body = json!({ "_id": unguessable()[..24], "email_verified": false });
+        for (name, value) in identifiers {
+            if !value.is_empty() {
+                body[name] = value.into();
+            }
         }
         answer::json(StatusCode::OK, &body)
     }

@@ -46,7 +46,7 @@ impl Tenant {
             claims["cnf"] = json!({ "jkt": jkt });
         }
         let key = self.keys.signing(Algorithm::Rs256);
-        let header = Header { typ: "at+jwt", kid: Some(&key.id), jwk: None };
+        let header = Header { typ: "at+jwt", kid: Some(&key.id), ..Header::default() };
         jose::sign(&key.key, key.algorithm, &header, &claims).expect("the provider's own keys sign")
     }
 

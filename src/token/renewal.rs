@@ -165,7 +165,7 @@ impl Credentials {
 pub(crate) fn no_refresh_token() -> Error {
     Error::new(
         ErrorKind::LoginRequired,
-        "there is no refresh token, so a person has to log in; ask for the scope offline_access to get one",
+        "there is no refresh token, so a person has to log in; ask for the scope offline_access to get one (at Auth0 also online_access, whose refresh token ends with the person's session)",
     )
 }
 

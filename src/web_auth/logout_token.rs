@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,7 +25,9 @@ pub struct LogoutToken {
 struct Checked<'a> {
     #[serde(borrow)]
     jti: Text<'a>,
-    exp: NumericDate,
+    #[serde(default)]
+    exp: Option<NumericDate>,
+    iat: NumericDate,
     #[serde(borrow, default)]
     sub: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -79,9 +82,19 @@ impl Application {
 impl LogoutToken {
     pub(crate) async fn verified(token: &str, application: &Application, metadata: &Metadata) -> Result<Self> {
         let parties = application.parties(metadata, Purpose::LogoutToken);
-        let jws = application.provider().verify(token, &parties, &["exp", "iat"]).await?;
+        let jws = application.provider().verify(token, &parties, &["iat"]).await?;
         let refused = |why| Purpose::LogoutToken.refused(why);
         let claims: Checked<'_> = parties.claims(&jws.payload, "iss, aud, iat, exp, jti, events and perhaps sub and sid")?;
+        let expires_at = match claims.exp {
+            Some(exp) => exp.timestamp(),
+            None if parties.tolerances.endless_logout_token => claims.iat.timestamp().plus(LIFE_WITHOUT_EXP),
+            None => {
+                return Err(refused("exp is missing; correct that at the provider, or use danger_accept_endless_logout_token()"));
+            }
+        };
+        if expires_at <= parties.now.minus(parties.leeway) {
+            return Err(refused("it was issued more than two minutes ago and has no exp; answer 400, and end no session"));
+        }
         // "Verify that the Logout Token contains an events Claim whose value is JSON object containing the member name
         // http://schemas.openid.net/event/backchannel-logout", the value of which "MUST be a JSON object".
         if claims.events.logout.is_none_or(|event| json::object::<Object>(event.get().as_bytes()).is_err()) {
@@ -101,7 +114,7 @@ impl LogoutToken {
             subject: claims.sub.as_deref().map(Box::from),
             session_id: claims.sid.as_deref().map(Box::from),
             id: Box::from(&*claims.jti),
-            expires_at: claims.exp.timestamp(),
+            expires_at,
         })
     }
 
@@ -140,3 +153,5 @@ impl fmt::Debug for LogoutToken {
             .finish()
     }
 }
+
+const LIFE_WITHOUT_EXP: Duration = Duration::from_secs(2 * 60);

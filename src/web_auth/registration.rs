@@ -21,6 +21,10 @@ struct Registered<'a> {
     redirect_uris: Option<Vec<Text<'a>>>,
     #[serde(borrow, default)]
     id_token_signed_response_alg: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    userinfo_signed_response_alg: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    authorization_signed_response_alg: Option<Text<'a>>,
 }
 
 impl Registered<'_> {
@@ -68,11 +72,17 @@ pub(super) async fn register(application: Application, name: &str) -> Result<App
         ));
     }
     // RFC 7591, section 3.2.1: the answer holds what the server has registered.
-    let application = match &registered.id_token_signed_response_alg {
-        Some(algorithm) => application.id_token_algorithm(&**algorithm),
-        None => application,
-    };
-    Ok(application.with_client_id(client_id))
+    let mut application = application.with_client_id(client_id);
+    if let Some(algorithm) = &registered.id_token_signed_response_alg {
+        application = application.id_token_algorithm(&**algorithm);
+    }
+    if let Some(algorithm) = &registered.userinfo_signed_response_alg {
+        application = application.user_info_algorithm(&**algorithm);
+    }
+    if let Some(algorithm) = &registered.authorization_signed_response_alg {
+        application = application.authorization_response_algorithm(&**algorithm);
+    }
+    Ok(application)
 }
 
 const CONTEXT: &str = "the registration of the program";

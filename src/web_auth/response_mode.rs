@@ -23,14 +23,15 @@ impl ResponseMode {
     }
 
     /// # Errors
-    /// `Configuration` when the answer is to be posted, and the provider lists the modes that it knows without this one (OpenID
-    /// Connect Discovery 1.0, section 3).
+    /// `Configuration` when the provider lists the modes that it knows without this one (OpenID Connect Discovery 1.0, section 3).
+    /// `jwt` is the signed mode that is usual for the response type (JARM, section 2.3.4).
     pub(crate) fn check(self, supported: Option<&[String]>) -> Result<()> {
-        let (Some(name), Some(supported)) = (self.name().filter(|_| self.is_posted()), supported) else { return Ok(()) };
-        if supported.iter().any(|mode| mode == name) {
+        let (Some(name), Some(supported)) = (self.name(), supported) else { return Ok(()) };
+        if supported.iter().any(|mode| mode == name || (self == Self::SignedQuery && mode == "jwt")) {
             return Ok(());
         }
-        Err(Error::configuration(format!("the provider's metadata lists no response mode {name}; leave form_post out")))
+        let setter = if self.is_posted() { "form_post" } else { "signed_response" };
+        Err(Error::configuration(format!("the provider's metadata lists no response mode {name}; leave {setter} out")))
     }
 
     pub(crate) fn from_name(name: Option<&str>) -> Option<Self> {

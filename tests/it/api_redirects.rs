@@ -224,6 +224,23 @@ async fn methods_and_bodies_change_along_redirects_as_they_do_in_reqwest() {
     }
 }
 
+/// K21: RFC 9110, section 15.4
+#[tokio::test]
+async fn a_redirect_that_drops_the_body_drops_the_headers_about_it() {
+    let client = AuthorizedClient::new(CountedSource::default()).unwrap();
+    for (status, is_kept) in [(303, false), (307, true)] {
+        let api = ScriptedApi::start(wherever_the_query_says(status)).await;
+        let request = client.post(api.url("/?to=/end")).body("body").header("content-type", "text/plain");
+        let request = request.header("content-language", "de").header("content-location", "/draft").header("x-own", "1");
+        request.send().await.unwrap();
+        let last = &api.seen()[1].headers;
+        for name in ["content-type", "content-language", "content-location"] {
+            assert_eq!(last.contains_key(name), is_kept, "{status}: {name}");
+        }
+        assert!(last.contains_key("x-own"));
+    }
+}
+
 #[tokio::test]
 async fn a_stream_follows_only_a_redirect_that_needs_no_body() {
     let stream = || Body::wrap(Body::from("upload"));

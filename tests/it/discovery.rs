@@ -335,7 +335,7 @@ async fn a_thousand_logins_that_begin_at_once_discover_once() {
 
 /// D23
 #[tokio::test]
-async fn a_failed_discovery_is_not_kept() {
+async fn a_failed_discovery_is_kept_for_seconds_only() {
     let clock = TestClock::new();
     let provider = TestProvider::builder().clock(clock.clone()).start().await;
     let auth = web_auth(&application(&provider).clock(&clock));

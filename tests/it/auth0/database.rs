@@ -66,6 +66,43 @@ async fn why_nobody_could_sign_up_is_told() {
     assert!(!known.is_user_already_known(), "the tenant does not say so");
 }
 
+/// K21 — signup: 3
+#[tokio::test]
+async fn a_person_signs_up_without_an_email_address() {
+    let provider = TestProvider::start().await;
+    let auth0 = public(&provider);
+    let by_phone = auth0.sign_up(&NewUser::by_phone_number("+4930123456", "correct horse")).await.unwrap();
+    assert_eq!((by_phone.phone_number(), by_phone.email(), by_phone.username()), (Some("+4930123456"), None, None));
+    let by_name = auth0.sign_up(&NewUser::by_username("jane", "correct horse")).await.unwrap();
+    assert_eq!((by_name.username(), by_name.email()), (Some("jane"), None));
+    let all = NewUser::new(JANE, "correct horse").username("jane.doe").phone_number("+4930123457");
+    let all = auth0.sign_up(&all).await.unwrap();
+    assert_eq!((all.email(), all.username(), all.phone_number()), (Some(JANE), Some("jane.doe"), Some("+4930123457")));
+    let bodies: Vec<Value> =
+        provider.requests(Endpoint::SignUp).iter().map(|request| serde_json::from_slice(request.body()).unwrap()).collect();
+    assert!(bodies.len() == 3 && bodies[0].get("email").is_none() && bodies[1].get("email").is_none(), "{bodies:?}");
+}
+
+/// K21: an answer as Auth0 writes it
+#[tokio::test]
+async fn the_rules_that_a_password_breaks_are_named() {
+    let provider = TestProvider::start().await;
+    let description = json!({ "verified": false, "rules": [
+        { "message": "At least %d characters in length", "format": [8], "code": "lengthAtLeast", "verified": true },
+        { "message": "Contain at least %d of the following %d types of characters:", "format": [3, 4], "code": "containsAtLeast",
+          "items": [{ "message": "lower case letters (a-z)" }, { "message": "numbers (i.e. 0-9)" }], "verified": false },
+    ]});
+    let answer = json!({ "name": "PasswordStrengthError", "code": "invalid_password", "message": "Password is too weak",
+                         "description": description, "policy": "* At least 8 characters in length", "statusCode": 400 });
+    provider.next(Endpoint::SignUp, Fault::json(400, answer));
+    let error = public(&provider).sign_up(&NewUser::new(JANE, "correct horse")).await.unwrap_err();
+    let refusal = error.server_error().unwrap();
+    let types = "Contain at least 3 of the following 4 types of characters: lower case letters (a-z), numbers (i.e. 0-9)";
+    assert_eq!(refusal.password_rules().collect::<Vec<_>>(), ["At least 8 characters in length", types]);
+    assert_eq!(refusal.broken_password_rules().collect::<Vec<_>>(), [types]);
+    assert_eq!(refusal.description(), Some("Password is too weak"));
+}
+
 #[tokio::test]
 async fn a_mail_to_change_a_password_is_asked_for() {
     let provider = TestProvider::start().await;

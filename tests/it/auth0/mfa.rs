@@ -211,10 +211,12 @@ async fn whoever_has_no_factor_enrols_one() {
     let telephone = again.authenticators().await.unwrap().remove(0);
     again.remove(&telephone).await.unwrap();
     let asked = provider.requests(Endpoint::MfaAuthenticators).pop().unwrap();
-    assert_eq!((asked.method().as_str(), asked.path()), ("DELETE", format!("/mfa/authenticators/{}", telephone.id()).as_str()));
+    let path = format!("/mfa/authenticators/{}", telephone.id().replace('|', "%7C"));
+    assert_eq!((asked.method().as_str(), asked.path()), ("DELETE", &*path));
     assert!(again.authenticators().await.unwrap().iter().all(|one| one.oob_channel().is_none()));
 }
 
+/// K21
 #[tokio::test]
 async fn an_id_that_would_lead_elsewhere_stays_within_its_path() {
     let (provider, auth0) = jane(TestUser::new(JANE).otp()).await;
@@ -224,7 +226,13 @@ async fn an_id_that_would_lead_elsewhere_stays_within_its_path() {
     let listed = mfa.authenticators().await.unwrap();
     mfa.remove(&listed[0]).await.unwrap();
     let asked = provider.requests(Endpoint::MfaAuthenticators).pop().unwrap();
-    assert_eq!(asked.path(), "/mfa/authenticators/..%2F..%2Foauth%2Ftoken%3Fx=1%23");
+    assert_eq!(asked.path(), "/mfa/authenticators/..%2F..%2Foauth%2Ftoken%3Fx%3D1%23");
+    let asked = provider.count(Endpoint::MfaAuthenticators);
+    let body = json!([{ "id": "..", "authenticator_type": "otp" }]);
+    provider.next(Endpoint::MfaAuthenticators, Fault::json(200, body));
+    let listed = mfa.authenticators().await.unwrap();
+    assert_eq!(mfa.remove(&listed[0]).await.unwrap_err().kind(), ErrorKind::InvalidResponse);
+    assert_eq!(provider.count(Endpoint::MfaAuthenticators), asked + 1, "it was listed, and nothing was removed");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn an_application_that_is_not_believed_is_told_what_to_look_at() {
         @"the application authenticated by client_secret_jwt: check the client id, the secret and this machine's clock; the provider's metadata names client_secret_basic, private_key_jwt instead");
     insta::assert_snapshot!(
         refusal(TestClient::signing("service", another.public_jwk()), ClientAuth::private_key_jwt(key), &["private_key_jwt"]).await,
-        @"the application authenticated by private_key_jwt: check that the provider has its public key, for EdDSA, and this machine's clock; if it takes assertions of the type JWT only, use untyped_assertions()");
+        @"the application authenticated by private_key_jwt: check that the provider has its public key, for EdDSA, and this machine's clock; if it takes assertions of the type JWT only, use untyped_assertions(); if it wants its token endpoint as their audience, use danger_token_endpoint_audience()");
     insta::assert_snapshot!(refusal(confidential(), ClientAuth::tls_client_auth(), &["tls_client_auth"]).await, @"the application authenticated by tls_client_auth: check that http_client brings the certificate it is registered with");
 }
 

@@ -113,8 +113,8 @@ impl Storm {
         let renewals = tokens.iter().filter(|request| request.field("grant_type").as_deref() == Some("refresh_token")).count();
         println!("{} calls reached the API, {} requests the token endpoint, {renewals} of them renewals", seen.len(), tokens.len());
 
-        assert_eq!(end.tasks, warm.tasks, "no task is left over");
-        assert_eq!(end.files, warm.files, "no file, socket or port is left over");
+        assert!(end.tasks <= warm.tasks, "{} tasks are left over", end.tasks - warm.tasks);
+        assert!(end.files <= warm.files, "{} files, sockets and ports are left over", end.files - warm.files);
         let grown = end.live_bytes - warm.live_bytes;
         println!("{grown} bytes more are in use than after the first two eras, of {}", warm.live_bytes);
         assert!(grown < MOST_GROWTH, "{grown} bytes of memory are left over");
