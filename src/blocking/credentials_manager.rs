@@ -71,6 +71,16 @@ impl CredentialsManager {
         wait(self.0.login_if_needed())
     }
 
+    /// Logs the person of this session in again, as an API's refusal asks; see
+    /// [`hallpass::CredentialsManager::step_up`](crate::CredentialsManager::step_up).
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "loopback")]
+    pub fn step_up(&self, error: &crate::error::Error) -> Result<Credentials> {
+        wait(self.0.step_up(error))
+    }
+
     /// Returns whether the kept access token is valid for `min_ttl` from now. Nothing is renewed.
     ///
     /// # Errors

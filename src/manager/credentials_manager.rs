@@ -233,6 +233,37 @@ impl CredentialsManager {
         credentials
     }
 
+    /// Logs the person of this session in again, as an API's refusal asks (see [`WebAuth::step_up`]), and stores the new
+    /// credentials: call the API again. However many tasks and processes call it, one browser opens. Another person's login is
+    /// refused, and the session stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`WebAuth::step_up`] and [`WebAuth::start`]: `IdToken` when another person logged in, `Configuration` when the
+    /// session has no ID token to compare with. `Store`; `LoginRequired` when there is no session.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends a login that has begun, and loses nothing that was stored.
+    #[cfg(feature = "loopback")]
+    pub async fn step_up(&self, error: &Error) -> Result<Credentials> {
+        let auth = self.web_auth().step_up(error)?;
+        let Some(current) = self.stored.look().await? else { return self.credentials().await };
+        let turn = self.stored.store().lock(&self.stored.session.key.of_login(), LOGIN_WAIT).await?;
+        let credentials = self.step_up_unless_changed(auth, &current).await;
+        turn.release().await;
+        credentials
+    }
+
+    /// Another task or process may have stepped up since `current` was read. A renewal changes no more than the tokens.
+    #[cfg(feature = "loopback")]
+    async fn step_up_unless_changed(&self, auth: WebAuth, current: &Snapshot) -> Result<Credentials> {
+        if self.stored.look().await?.is_some_and(|stored| stored.logged_in != current.logged_in) {
+            return self.credentials().await;
+        }
+        let credentials = auth.same_person(&current.login.credentials).start().await?;
+        self.save(&credentials).await?;
+        Ok(credentials)
+    }
+
     /// Another task or process may have logged in since the record of the generation `seen`.
     #[cfg(feature = "loopback")]
     async fn log_in_unless_changed(&self, seen: Option<u64>) -> Result<Credentials> {

@@ -8,8 +8,9 @@ impl WebAuth {
     /// two, and the API's `acr_values` (RFC 6750, section 3.1; RFC 9470, section 5). Where this login has `acr_values`, those of them stay
     /// that the API names too, and all of them where it names none: an API weakens no demand of the program.
     ///
-    /// The API decides what is asked for: [`StepUp::scope`] says it beforehand. For the session of a person, add
-    /// [`same_person`](Self::same_person): else someone else can log in.
+    /// The API decides what is asked for: [`StepUp::scope`] says it beforehand. For the session of a person,
+    /// use [`CredentialsManager::step_up`](crate::CredentialsManager::step_up), or add [`same_person`](Self::same_person):
+    /// otherwise another person can log in.
     ///
     /// ```
     /// # async fn example() -> hallpass::Result<()> {

@@ -87,7 +87,7 @@ async fn a_step_up_keeps_the_programs_own_demands() {
     }
 }
 
-/// K8 — token: 2, and the session stays Jane's.
+/// K8 — token: 4, and the session stays Jane's.
 #[tokio::test]
 async fn a_step_up_of_a_session_is_by_the_same_person() {
     let (provider, api, auth) = started().await;
@@ -106,6 +106,19 @@ async fn a_step_up_of_a_session_is_by_the_same_person() {
     let hint = provider.requests(Endpoint::Authorize).pop().unwrap().parameter("login_hint");
     assert_eq!(hint.as_deref(), Some("jane@example.com"));
     assert_eq!(session.credentials().await.unwrap().user().unwrap().subject(), credentials.user().unwrap().subject());
+
+    // The session does all of it: another person is refused, and of two tasks one opens a browser.
+    let refusal = call(&api, &credentials, "admin").await.unwrap_err();
+    provider.next_id_token(|token| {
+        token.set("sub", "auth0|joe");
+    });
+    assert_eq!(session.step_up(&refusal).await.unwrap_err().kind(), ErrorKind::IdToken);
+    assert_eq!(session.credentials().await.unwrap().access_token(), credentials.access_token());
+    let before = provider.count(Endpoint::Authorize);
+    let (one, other) = tokio::join!(session.step_up(&refusal), session.step_up(&refusal));
+    assert_eq!(one.unwrap().access_token(), other.unwrap().access_token());
+    assert_eq!(provider.count(Endpoint::Authorize), before + 1);
+    call(&api, &session.credentials().await.unwrap(), "admin").await.unwrap();
 
     // Also in two halves, kept as text, and finished by a WebAuth that demands it.
     let login = login.redirect_uri("http://127.0.0.1:9999/callback");
