@@ -74,26 +74,25 @@ impl Application {
         Self { settings, provider, clock, requested: Arc::default() }
     }
 
-    /// How the application proves to be itself.
+    /// The authentication of the application at the provider.
     #[must_use]
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         Arc::make_mut(&mut self.settings).client_auth = client_auth;
         self
     }
 
-    /// Binds all tokens that are asked for to this key (DPoP, RFC 9449): whoever steals one and not the key can do nothing
-    /// with it. A provider that gives bearer tokens all the same is refused. Renewals, and the calls of an
-    /// [`AuthorizedClient`](crate::AuthorizedClient), use the key that a token is bound to: a
-    /// [`CredentialsManager`](crate::CredentialsManager) keeps it with the token. See [`dpop`](crate::dpop).
+    /// Binds all requested tokens to this key (DPoP, RFC 9449): a stolen token is of no use without the key. A provider that gives
+    /// bearer tokens is refused. Renewals, and the calls of an [`AuthorizedClient`](crate::AuthorizedClient), use the key that a
+    /// token is bound to: a [`CredentialsManager`](crate::CredentialsManager) keeps it with the token. See [`dpop`](crate::dpop).
     #[must_use]
     pub fn dpop(mut self, key: DpopKey) -> Self {
         Arc::make_mut(&mut self.settings).dpop_key = Some(key);
         self
     }
 
-    /// What the HTTP client to the provider is made of: a proxy, a private CA, timeouts, a client certificate. It is built
-    /// at the first request, with redirects off. http on loopback goes out directly, never through a proxy. Connecting may take
-    /// 10 seconds unless the builder says otherwise. An idle connection is closed after 1 second, also with this builder.
+    /// Builds the HTTP client for the provider: a proxy, a private CA, timeouts, a client certificate. It is built at the first
+    /// request, with redirects off. http on loopback goes out directly, never through a proxy. Connecting may take 10 seconds
+    /// unless the builder says otherwise. An idle connection is closed after 1 second, also with this builder.
     ///
     /// A request that was sent and not answered may have spent the refresh token that was in it, so that a login is needed. Let a
     /// timeout of the builder's for a whole request be longer than that for connecting,
@@ -113,14 +112,14 @@ impl Application {
         Self::assemble(self.settings, Arc::new(Transport::with_client(client)), self.clock)
     }
 
-    /// How far this machine's clock and the provider's may differ: 60 seconds unless set, and 10 minutes at most. A longer time counts
-    /// as 10 minutes; see [`danger_leeway`](Self::danger_leeway).
+    /// The tolerated difference of this machine's clock and the provider's: 60 seconds unless set, and 10 minutes at most. A longer
+    /// time counts as 10 minutes; see [`danger_leeway`](Self::danger_leeway).
     #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
         self.danger_leeway(leeway.min(MAX_LEEWAY))
     }
 
-    /// How far this machine's clock and the provider's may differ, without a limit.
+    /// The tolerated difference of this machine's clock and the provider's, without a limit.
     ///
     /// Danger: a token is accepted for that long after it has expired, and one that was stolen with it.
     #[must_use]
@@ -147,7 +146,7 @@ impl Application {
         self
     }
 
-    /// The same for user info (`userinfo_signed_response_alg`). User info that is not signed is accepted all the same.
+    /// The same for user info (`userinfo_signed_response_alg`). Unsigned user info is still accepted.
     #[must_use]
     pub fn user_info_algorithm(mut self, name: impl AsRef<str>) -> Self {
         Arc::make_mut(&mut self.settings).registered.user_info = Some(RegisteredAlgorithm::named(name.as_ref()));
@@ -180,8 +179,8 @@ impl Application {
     /// one. `{tenantid}` in it stands for the tenant that the ID token's claim `tid` names, as at Entra ID:
     /// `https://login.microsoftonline.com/{tenantid}/v2.0` for the domain `login.microsoftonline.com/common/v2.0`.
     ///
-    /// Danger: who answers under another name than its own is told from an impostor only by its keys, and with `{tenantid}`
-    /// anybody's tenant may log people in. Look at `tid` before you let anybody in.
+    /// Danger: an issuer that answers under another name is told from an impostor only by its keys, and with `{tenantid}` any
+    /// tenant may log people in. Check the claim `tid` of each login.
     ///
     /// ```
     /// let google = hallpass::Application::new("accounts.google.com", "CLIENT_ID").danger_accept_issuer("accounts.google.com");
@@ -196,8 +195,8 @@ impl Application {
 
     /// Accepts a login without an ID token although `openid` was asked for.
     ///
-    /// Danger: then nothing proves who has logged in, and an injected code goes unnoticed but for PKCE. Leave `openid` out
-    /// of the scope instead. What an organization, `max_age` or an essential `acr` demands has to be proved all the same.
+    /// Danger: then nothing proves who has logged in, and only PKCE stops an injected code. Leave `openid` out of the scope
+    /// instead. The demands of an organization, `max_age` or an essential `acr` still have to be proved.
     #[must_use]
     pub fn danger_accept_missing_id_token(mut self) -> Self {
         Arc::make_mut(&mut self.settings).accept_missing_id_token = true;
@@ -266,7 +265,7 @@ impl Application {
         Self::assemble(self.settings, transport, clock)
     }
 
-    /// What the provider calls this program.
+    /// The client ID.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.settings.client_id
@@ -277,7 +276,7 @@ impl Application {
         &self.settings.domain
     }
 
-    /// What credentials were asked for, of its provider.
+    /// The request that credentials are for, at its provider.
     pub(crate) fn requested(&self, issuer: &str, scope: &str, api: Option<&RequestedApi>) -> Arc<Requested> {
         self.requested.get(issuer, self.client_id(), scope, api)
     }

@@ -95,7 +95,7 @@ fn unless_grant_refused(
     })
 }
 
-/// Whether the body is an error of RFC 6749, section 5.2.
+/// Returns whether the body is an error of RFC 6749, section 5.2.
 fn has_error_code(reply: &Reply) -> bool {
     let body = json::object::<ErrorBody>(reply.body()).ok();
     body.is_some_and(|body| body.error.as_ref().and_then(Value::as_str).is_some_and(|code| !code.is_empty()))
@@ -143,8 +143,8 @@ fn authenticated(application: &Application, metadata: &Metadata, url: &Url, mut 
     Ok((request, form))
 }
 
-/// Whether the proof was refused for want of a nonce: as the token endpoint says it (RFC 9449, section 8), or as an API does
-/// (section 9), which the provider's user info is.
+/// Returns whether the proof was refused because it lacks a nonce: as the token endpoint says it (RFC 9449, section 8), or as an
+/// API does (section 9), such as the provider's user info.
 pub(crate) fn asks_for_nonce(reply: &Reply) -> bool {
     if !reply.status.is_client_error() {
         return false;
@@ -154,7 +154,7 @@ pub(crate) fn asks_for_nonce(reply: &Reply) -> bool {
         || body().is_some_and(|error| error == "use_dpop_nonce" || error == "invalid_dpop_nonce")
 }
 
-/// What stands in an error of any of the five forms that Auth0 uses, and in RFC 6749, section 5.2.
+/// The members of an error in any of Auth0's five forms, and of RFC 6749, section 5.2.
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(default)]
@@ -178,7 +178,7 @@ struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// What goes on with a second factor.
+    /// The data to continue with a second factor.
     fn into_mfa(self) -> Option<MfaRequired> {
         let kinds = |list: &str| -> Vec<String> {
             let listed = self.mfa_requirements.as_ref().and_then(|requirements| requirements.get(list)?.as_array());
@@ -220,9 +220,8 @@ fn password_rule(rule: &Value) -> Option<(String, bool)> {
     Some((message, rule.get("verified").and_then(Value::as_bool) == Some(false)))
 }
 
-/// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200. An object that holds a
-/// member twice is none that anybody can rely on.
-/// `leaks` says of a text whether it repeats a secret of the request.
+/// The provider's error, if the answer is one: by its status, or by an `error` in spite of a 200. An object with a repeated member
+/// is refused. `leaks` returns whether a text repeats a secret of the request.
 pub(crate) fn refusal(reply: &Reply, context: &str, application: &Application, leaks: impl Fn(&str) -> bool) -> Option<Error> {
     let invalid = |why: &str| {
         Some(Error::invalid_response(format!(

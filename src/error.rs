@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// What every fallible call of this crate returns.
+/// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something did not work, and what a program can decide by.
@@ -22,7 +22,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    /// What to do about it, where the message does not end in it already.
+    /// The advice, unless the message ends with it.
     advice: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     server: Option<ServerError>,
@@ -45,7 +45,7 @@ pub(crate) enum GrantFate {
     Spent,
 }
 
-/// What failed, by whose turn it was. What to do about each is in [`docs::errors`](crate::docs::errors).
+/// The kind of a failure. [`docs::errors`](crate::docs::errors) says what to do about each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -59,16 +59,16 @@ pub enum ErrorKind {
     Browser,
     /// The person refused, a rule of the provider refused them, or the program called the login off. Offer another login.
     Cancelled,
-    /// Nobody came back from the browser, or the provider did not answer in time. Try again.
+    /// The person did not come back from the browser, or the provider did not answer in time. Try again.
     TimedOut,
-    /// What arrived at the redirect URI is not an answer to this login. Start the login anew.
+    /// The request at the redirect URI is not an answer to this login. Start the login again.
     Callback,
-    /// The provider answered with an error of its own: see [`Error::server_error`], and its log.
+    /// The provider answered with an error: see [`Error::server_error`], and its log.
     Server,
     /// The provider's answer is not what the protocol says it must be. It is for the provider to correct, or for what stands
     /// between it and this program.
     InvalidResponse,
-    /// The ID token does not prove what it should. Nobody is logged in by it; the message names the claim.
+    /// The ID token does not prove what it should, so no person is logged in. The message names the claim.
     IdToken,
     /// A person has to log in (again). Show a login.
     LoginRequired,
@@ -82,7 +82,7 @@ pub enum ErrorKind {
     Network,
     /// The credentials' store failed. The credentials that it was to keep are in [`Error::credentials`].
     Store,
-    /// Nobody can know whether the provider took the request; a refresh token may be spent. Try again, and log in if that is
+    /// It is unknown whether the provider took the request; a refresh token may be spent. Try again, and log in if that is
     /// required.
     Ambiguous,
 }
@@ -183,7 +183,7 @@ impl Error {
         self
     }
 
-    /// What to do about it, by somebody who knows better than who made it.
+    /// Replaces the advice by that of a caller, which knows more about the request.
     #[must_use]
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
         self.unshared().advice = Some(advice.into());
@@ -226,7 +226,7 @@ impl Error {
         self.0.attachment.as_deref().and_then(|attachment| attachment.downcast_ref())
     }
 
-    /// Whether this error, or an error of this crate among its causes, has an attachment of that type.
+    /// Returns whether this error, or an error of this crate among its causes, has an attachment of that type.
     pub(crate) fn is_or_is_caused_by<T: Any>(&self) -> bool {
         let mut error = Some(self);
         while let Some(this) = error {
@@ -242,7 +242,7 @@ impl Error {
         Arc::get_mut(&mut self.0).expect("an error is built before it is shared")
     }
 
-    /// What failed.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -266,7 +266,7 @@ impl Error {
         self.0.transient
     }
 
-    /// How long the server asked to wait before the next try.
+    /// The time that the server asked to wait before the next try.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -356,7 +356,7 @@ impl ServerError {
         &self.code
     }
 
-    /// What Auth0 calls the error beside its code, such as `PasswordStrengthError`; few answers have one.
+    /// Auth0's name of the error, an addition to its code, such as `PasswordStrengthError`; few answers have one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -373,7 +373,7 @@ impl ServerError {
         self.password_rules.iter().map(|rule| rule.text.as_str())
     }
 
-    /// The rules that the refused password breaks, as far as Auth0 says so.
+    /// The rules that the refused password breaks, if Auth0 names them.
     pub fn broken_password_rules(&self) -> impl Iterator<Item = &str> {
         self.password_rules.iter().filter(|rule| rule.is_broken).map(|rule| rule.text.as_str())
     }
@@ -388,7 +388,7 @@ impl ServerError {
         self.status.is_some_and(is_transient) || matches!(self.code.as_str(), "temporarily_unavailable" | "server_error")
     }
 
-    /// What helps, as far as the code tells.
+    /// The advice for the error's code.
     fn next_step(&self) -> &'static str {
         if self.is_transient() {
             return "try again later";
@@ -419,14 +419,14 @@ impl ServerError {
     }
 }
 
-/// Whether a status says that the request was not taken and may be sent again later.
+/// Returns whether a status means that the request was not taken and may be sent again later.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
         || status.is_server_error()
 }
 
-/// What of a text from outside is so much as looked at: more than anybody is shown of it, so that a secret in what is shown begins
-/// well before its end.
+/// The part of an outside text that is read: more than the part that is shown, so that a secret in the shown part begins well
+/// before its end.
 pub(crate) fn beginning(text: &str) -> &str {
     let mut end = text.len().min(BEGINNING_BYTES);
     while !text.is_char_boundary(end) {

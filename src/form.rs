@@ -40,7 +40,7 @@ impl Form {
         }
     }
 
-    /// What it holds, decoded.
+    /// The fields, decoded.
     #[cfg(feature = "auth0")]
     pub(crate) fn into_fields(self) -> Vec<(String, Zeroizing<String>)> {
         let fields = form_urlencoded::parse(self.0.as_bytes());
@@ -53,14 +53,14 @@ impl Form {
     }
 }
 
-/// Whether a text repeats a value of a form that only the provider was meant to see.
+/// Returns whether a text repeats a value of the form that only the provider may see.
 pub(crate) fn leaks_into(form: &[u8], text: &str) -> bool {
     let form = std::str::from_utf8(form).unwrap_or_default();
     let secrets = form.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| !PUBLIC.contains(name));
     secrets.map(|(_, encoded)| encoded).any(|encoded| !encoded.is_empty() && spells(text, Decoded(encoded.as_bytes())))
 }
 
-/// Whether a text holds a secret, as it is or form-encoded.
+/// Returns whether a text holds a secret, as it is or form-encoded.
 pub(crate) fn repeats(text: &str, secret: &str) -> bool {
     !secret.is_empty() && spells(text, secret.bytes())
 }

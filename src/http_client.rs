@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::ClientBuilder;
 
-/// Names this crate in `User-Agent`, unless the program has a name of its own.
+/// Names this crate in `User-Agent`, unless the program has set one.
 pub(crate) fn named(builder: ClientBuilder) -> ClientBuilder {
     if may_have_user_agent(&builder) { builder } else { builder.user_agent(USER_AGENT) }
 }

@@ -9,13 +9,13 @@ use crate::origin;
 use crate::step_up::StepUp;
 use crate::transport::{Reply, Transport};
 
-/// What an API says of itself (RFC 9728, section 2), as far as it may be believed: it is about this API, and from its own origin.
+/// An API's metadata (RFC 9728, section 2), checked: it is about this API, and from its own origin.
 pub(crate) struct ProtectedResource {
-    /// What a token is asked for: the API's URL, as it names itself.
+    /// The API's URL, as it names itself. Tokens are requested for it.
     pub(crate) resource: String,
-    /// Who logs people in for it: the preferred one first.
+    /// The issuers that log people in for it, the preferred one first.
     pub(crate) authorization_servers: Vec<String>,
-    /// What it wants granted, separated by spaces.
+    /// The scope that it wants, separated by spaces.
     pub(crate) scope: Option<String>,
 }
 
@@ -29,7 +29,7 @@ struct Document<'a> {
     scopes_supported: Option<Vec<Text<'a>>>,
 }
 
-/// What a refusal without a token says.
+/// The content of a refusal without a token.
 #[derive(Default)]
 struct Hint {
     metadata_url: Option<String>,
@@ -54,7 +54,7 @@ impl ProtectedResource {
         Self::read(&reply, asked_scope, url)
     }
 
-    /// Where its metadata is, and the scope that it asks for, by its answer to a request without a token.
+    /// The address of its metadata, and the scope that it wants, by its answer to a request without a token.
     pub(crate) fn address(refusal: Option<&Reply>, url: &Url) -> Result<(Url, Option<String>)> {
         let hint = refusal.map(Hint::of).unwrap_or_default();
         let address = match &hint.metadata_url {

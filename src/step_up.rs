@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, excerpt};
 
-/// What an API wants beyond the token it was shown: more scope (RFC 6750, section 3.1), or a stronger or fresher login
-/// (RFC 9470). Log in again with these, and call again: [`WebAuth::step_up`](crate::WebAuth::step_up) is that login.
+/// The demands of an API beyond the token it was shown: more scope (RFC 6750, section 3.1), or a stronger or fresher login (RFC
+/// 9470). Log in again with these, and call again: [`WebAuth::step_up`](crate::WebAuth::step_up) is that login.
 ///
 /// The API's words: at most 2,048 characters, and only what the grammar of each allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl StepUp {
         self.acr_values.as_deref()
     }
 
-    /// How long ago the person may have logged in at most.
+    /// The highest age of the login.
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         self.max_age
@@ -63,7 +63,7 @@ impl StepUp {
 }
 
 impl Error {
-    /// What the API wants more of, when its refusal said so.
+    /// The demands of the API, if its refusal named them.
     #[must_use]
     pub fn step_up(&self) -> Option<&StepUp> {
         self.attachment()

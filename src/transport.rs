@@ -19,7 +19,7 @@ use crate::worker;
 
 /// The only way to the provider: confidential, without redirects, bounded in time and size.
 pub(crate) struct Transport {
-    /// What the client is to be made of, until it is made.
+    /// The settings of the client, until it is built.
     builder: Mutex<Option<reqwest::ClientBuilder>>,
     client: OnceLock<Result<reqwest::Client>>,
 }
@@ -33,8 +33,8 @@ pub(crate) struct Reply {
 }
 
 impl Transport {
-    /// Made into a client at the first request, once for all clones, with redirects off: a client that follows them
-    /// would hand a refresh token to whoever a 307 names.
+    /// The client is built at the first request, once for all clones, with redirects off: a client that follows them would hand a
+    /// refresh token to the target of a 307.
     pub(crate) fn new(builder: reqwest::ClientBuilder) -> Self {
         let builder = http_client::named(builder);
         let builder = if limits_connecting(&builder) { builder } else { builder.connect_timeout(CONNECT_TIMEOUT) };
@@ -104,13 +104,13 @@ impl fmt::Debug for Transport {
 }
 
 impl Reply {
-    /// What nobody has answered.
+    /// A reply for tests.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn made_up(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
         Self { status, headers, body: Zeroizing::new(body.to_vec()), context: "the request" }
     }
 
-    /// Refuses a redirect, where the caller gives it no meaning of its own.
+    /// Refuses a redirect, for callers that do not expect one.
     pub(crate) fn unless_redirect(self) -> Result<Self> {
         if self.status.is_redirection() {
             return Err(Error::invalid_response(format!(
@@ -129,7 +129,7 @@ impl Reply {
         self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as a JSON object, whatever content type it claims. Members that `T` names may stand there only once.
+    /// The body as a JSON object, with any content type. Members that `T` names have to be unique.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
         json::object(&self.body).map_err(|error| self.is_no("the JSON object", error))
     }
@@ -174,7 +174,7 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     }
 
-    /// A failure of discovery and the like, where the provider owes no error of its own.
+    /// The error for an unexpected status, of discovery and other requests that have no errors in JSON.
     pub(crate) fn unexpected_status(&self, kind: ErrorKind, now: Timestamp) -> Error {
         let error = Error::new(kind, format!("{} was answered with {}", self.context, self.status));
         if is_transient(self.status) {

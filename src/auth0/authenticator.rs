@@ -20,7 +20,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// What Auth0 calls it, such as `sms|dev_NU1Ofuw3Cw0XCt5x`.
+    /// Auth0's id of it, such as `sms|dev_NU1Ofuw3Cw0XCt5x`.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -32,19 +32,19 @@ impl Authenticator {
         &self.authenticator_type
     }
 
-    /// How an `oob` one reaches the person: `sms`, `voice`, `email`, or `auth0` for a push to Auth0's app.
+    /// The channel of an `oob` one: `sms`, `voice`, `email`, or `auth0` for a push to Auth0's app.
     #[must_use]
     pub fn oob_channel(&self) -> Option<&str> {
         self.oob_channel.as_deref()
     }
 
-    /// What to show to the person who chooses among several, such as `XXXXXXXX4730`.
+    /// The name to show to a person who chooses among several, such as `XXXXXXXX4730`.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Whether its enrolment was completed.
+    /// Returns whether its enrolment was completed.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.active
@@ -133,13 +133,13 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Whether the person is to type a code: one from a message, or the one that an app shows. Else they answer on the telephone.
+    /// Returns whether the person types a code, from a message or from an app. Otherwise they answer on the telephone.
     #[must_use]
     pub fn wants_code(&self) -> bool {
         self.wants_code
     }
 
-    /// What stands for the message that was sent; none where the person looks at an app.
+    /// The code that stands for the sent message; none where the person looks at an app.
     pub(super) fn oob_code(&self) -> Option<&Secret> {
         self.oob_code.as_ref()
     }
@@ -166,7 +166,7 @@ pub struct Enrolment {
 }
 
 impl Enrolment {
-    /// What the person answers to complete it.
+    /// The challenge that completes it.
     #[must_use]
     pub fn challenge(&self) -> &Challenge {
         &self.challenge

@@ -77,7 +77,7 @@ impl NewUser {
         self.attribute("family_name", name.into())
     }
 
-    /// What to call the person.
+    /// The name to call the person by.
     pub fn nickname(self, name: impl Into<String>) -> Self {
         self.attribute("nickname", name.into())
     }
@@ -87,7 +87,7 @@ impl NewUser {
         self.attribute("picture", url.into())
     }
 
-    /// What the application keeps about the person (`user_metadata`), which the person may alter: an object whose values are texts.
+    /// Data of the application about the person (`user_metadata`), which the person may alter: an object whose values are texts.
     pub fn user_metadata(mut self, metadata: impl Serialize) -> Self {
         match serde_json::to_value(metadata) {
             Ok(metadata) => self.attribute("user_metadata", metadata),
@@ -132,7 +132,7 @@ impl SignedUp {
         self.email.as_deref()
     }
 
-    /// Whether the person has shown that the address is theirs; seldom right after the sign-up.
+    /// Returns whether the person has shown that the address is theirs; seldom right after the sign-up.
     #[must_use]
     pub fn email_verified(&self) -> bool {
         self.email_verified
@@ -152,8 +152,8 @@ impl Auth0 {
         self.log_in_by(form.with("username", username_or_email).with("password", password.expose())).await
     }
 
-    /// Makes an account in the [`connection`](Self::connection). It logs nobody in: follow it with [`log_in`](Self::log_in), if the
-    /// tenant wants no verified address first.
+    /// Creates an account in the [`connection`](Self::connection). It logs no person in: call [`log_in`](Self::log_in) next, if the
+    /// tenant does not want a verified address first.
     ///
     /// # Errors
     /// `Server`, of which [`is_password_not_strong_enough`](Error::is_password_not_strong_enough),
@@ -179,7 +179,7 @@ impl Auth0 {
         })
     }
 
-    /// Sends the person a mail with a link to choose another password. That there is nobody of this address is not told.
+    /// Sends the person a mail with a link to choose another password. The answer is the same for an unknown address.
     ///
     /// # Errors
     /// `Server`, `Discovery` (also when the provider is not Auth0), `Network`, `TimedOut`.

@@ -16,8 +16,8 @@ use crate::token::{self, TokenResponse};
 
 /// A login that waits for its second factor.
 ///
-/// Nothing uses it up but the right answer: whoever types a wrong code tries again, until Auth0 ends it after ten minutes or so.
-/// A person who has no factor yet [enrols](Self::enrol) one first; one who has several is [challenged](Self::challenge) by one of them.
+/// Only the right answer uses it up: after a wrong code the person can try again, until Auth0 ends it after about ten minutes. A
+/// person without a factor [enrols](Self::enrol) one first; a person with several is [challenged](Self::challenge) by one of them.
 ///
 /// ```
 /// # async fn example() -> hallpass::Result<()> {
@@ -55,8 +55,8 @@ impl Auth0 {
         error.mfa().map(|required| self.mfa_by_token(required.token().clone())).ok_or_else(|| error.clone())
     }
 
-    /// The same in another process, or for a later request: with an [`mfa_token`](crate::MfaRequired::token) that was kept. Whoever has
-    /// it needs only the second factor to be that person.
+    /// The same in another process, or for a later request, with an [`mfa_token`](crate::MfaRequired::token) that was kept. Its
+    /// holder needs only the second factor to be that person.
     #[must_use]
     pub fn mfa_by_token(&self, mfa_token: impl Into<Secret>) -> Mfa {
         Mfa { auth0: self.clone(), token: mfa_token.into() }
@@ -64,7 +64,7 @@ impl Auth0 {
 }
 
 impl Mfa {
-    /// What to go on with elsewhere: see [`Auth0::mfa_by_token`].
+    /// The token to continue with elsewhere: see [`Auth0::mfa_by_token`].
     #[must_use]
     pub fn token(&self) -> &Secret {
         &self.token
@@ -167,7 +167,7 @@ impl Mfa {
     /// `Cancelled` (the person refused), `TimedOut` (they did not answer within ten minutes), else as [`verify_otp`](Self::verify_otp).
     ///
     /// # Cancel safety
-    /// Dropping the future ends the waiting, and another call goes on with it. An approval whose answer was under way is lost with it.
+    /// Dropping the future ends the waiting, and another call continues it. An approval whose answer was on its way is lost.
     pub async fn wait_for_approval(&self, challenge: &Challenge) -> Result<Credentials> {
         let end = Instant::now() + LONGEST_WAIT;
         let mut interval = INTERVAL;
@@ -246,7 +246,7 @@ impl fmt::Debug for Mfa {
     }
 }
 
-/// What is no use any more without a new first factor.
+/// Marks the errors after which only a new first factor helps.
 fn over(error: Error) -> Error {
     if !error.is_multifactor_token_invalid() {
         return error;

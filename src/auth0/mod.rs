@@ -76,7 +76,7 @@ impl Application {
 }
 
 impl Auth0 {
-    /// What a login asks for, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
+    /// The scope of a login, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.scope = scopes(scope.as_ref());

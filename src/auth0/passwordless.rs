@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::web_auth::builder::WebAuth;
 use crate::web_auth::pending::PendingLogin;
 
-/// Where a code or a link is sent to.
+/// The address for a code or a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Recipient {
@@ -37,7 +37,7 @@ impl Recipient {
 }
 
 impl Channel {
-    /// What Auth0 calls the connection.
+    /// Auth0's name of the connection.
     fn connection(self) -> &'static str {
         match self {
             Self::Email => "email",

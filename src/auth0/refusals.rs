@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 use crate::error::{Error, ServerError};
 use crate::stock_phrases::{DEAD_REFRESH_TOKEN, MALFORMED_MFA_TOKEN, WRONG_CREDENTIALS, WRONG_MFA_CODE};
 
-/// What an application decides by, of what Auth0 says. Each holds as well where that is the cause of the error.
+/// Predicates for Auth0's errors. Each is also true for an error that was caused by such an error.
 impl Error {
     /// The login goes on with a second factor: see [`Auth0::mfa`](crate::auth0::Auth0::mfa).
     #[must_use]
@@ -31,7 +31,7 @@ impl Error {
             || self.is_invalid_grant(&[MALFORMED_MFA_TOKEN])
     }
 
-    /// A wrong password, a wrong code from a mail or a text message, or nobody of that name.
+    /// The password, or the code from a mail or a text message, is wrong, or no account has this name.
     #[must_use]
     pub fn is_invalid_credentials(&self) -> bool {
         self.is_refused_for("invalid_user_password") || self.is_invalid_grant(&WRONG_CREDENTIALS)
@@ -61,8 +61,8 @@ impl Error {
         self.is_refused_for("password_leaked")
     }
 
-    /// Somebody has signed up with this address or user name. Most tenants say `invalid_signup` instead, and not why, so that nobody
-    /// finds out who their users are.
+    /// An account with this address or user name exists. Most tenants answer `invalid_signup` without the reason, so that an
+    /// attacker does not learn who their users are.
     #[must_use]
     pub fn is_user_already_known(&self) -> bool {
         self.is_refused_for("user_exists") || self.is_refused_for("username_exists")
@@ -104,7 +104,7 @@ impl Error {
         self.is_refused_for("interaction_required")
     }
 
-    /// A proof of possession lacks the server's nonce. It is sent again with one by itself, once.
+    /// A proof of possession lacks the server's nonce. The request is sent once more with a nonce, automatically.
     #[must_use]
     pub fn is_dpop_nonce_required(&self) -> bool {
         self.is_refused_for("use_dpop_nonce")
@@ -124,7 +124,7 @@ impl Error {
         self.is_refused(|refusal| refusal.code() == "invalid_password" && refusal.name() == Some(name))
     }
 
-    /// Whether the provider said so, here or in what this error came of.
+    /// Returns whether this error, or an error that caused it, is such a refusal by the provider.
     fn is_refused(&self, as_asked: impl Fn(&ServerError) -> bool) -> bool {
         let mut cause: Option<&(dyn StdError + 'static)> = Some(self);
         while let Some(error) = cause {

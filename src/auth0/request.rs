@@ -20,7 +20,7 @@ pub(super) struct Call<'a> {
     context: &'static str,
     request: Request,
     hidden: Vec<&'a str>,
-    /// What the application proves itself by here.
+    /// The application's authentication.
     proof: Form,
 }
 
@@ -42,20 +42,20 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// In the name of the person whose first factor this is worth.
+    /// Sends the token of the first factor, for the person whom it belongs to.
     pub(super) fn bearing(mut self, mfa_token: &'a Secret) -> Result<Self> {
         let header = AccessToken::bearer(mfa_token.clone())?.header_value().clone();
         self.request.headers_mut().insert(AUTHORIZATION, header);
         Ok(self.hiding(mfa_token.expose()))
     }
 
-    /// Where it is enough to say which application this is.
+    /// Sends the client ID, for calls that need no authentication.
     pub(super) fn identified(self, body: JsonForm) -> Self {
         let body = body.with("client_id", self.application.client_id());
         self.holding(body)
     }
 
-    /// Where a confidential application proves to be itself. Auth0 reads that from the body, whatever the method.
+    /// Authenticates a confidential application. Auth0 reads the authentication from the body, for any method.
     pub(super) fn authenticated(mut self, metadata: &Metadata, body: JsonForm) -> Result<Self> {
         let to = Addressee {
             client_id: self.application.client_id(),

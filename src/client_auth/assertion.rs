@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::jose::{self, Header, base64url};
 use crate::secret::Secret;
 
-/// What the header of an assertion says that it is.
+/// The type in the header of an assertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum AssertionType {
     #[default]
@@ -27,7 +27,7 @@ impl AssertionType {
     }
 }
 
-/// What a client assertion says (RFC 7523, section 3; OpenID Connect Core 1.0, section 9).
+/// The claims of a client assertion (RFC 7523, section 3; OpenID Connect Core 1.0, section 9).
 #[derive(Serialize)]
 pub(super) struct Assertion<'a> {
     #[serde(skip)]

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::form::{Form, repeats};
 use crate::secret::Secret;
 
-/// How the application proves to the provider that it is itself. Programs that people install have nothing to prove
-/// it with: for them [`none`](Self::none), the default, is right, and PKCE protects the login.
+/// The authentication of an application at the provider. Programs that people install have no secret: for them
+/// [`none`](Self::none), the default, is right, and PKCE protects the login.
 ///
 /// The same method serves every endpoint: tokens, revocation, introspection, pushed requests, devices.
 #[derive(Clone, Default)]
@@ -39,13 +39,13 @@ enum Method {
     SelfSignedTls,
 }
 
-/// Whom a request is for, and when.
+/// The receiver of a request, and the time.
 pub(crate) struct Addressee<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) issuer: &'a str,
     /// None where it may be another provider's.
     pub(crate) token_endpoint: Option<&'a str>,
-    /// By what it verifies assertions, if it says so.
+    /// The algorithms by which the provider verifies assertions, if it names them.
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) now: Timestamp,
 }
@@ -198,7 +198,7 @@ impl ClientAuth {
         }
     }
 
-    /// Whether a text repeats what the application proves itself by.
+    /// Returns whether a text repeats the application's secret.
     pub(crate) fn leaks_into(&self, client_id: &str, text: &str) -> bool {
         match &self.method {
             // An assertion is part of the form.
@@ -224,12 +224,12 @@ impl ClientAuth {
         }
     }
 
-    /// Whether requests go where the provider asks for a certificate.
+    /// Returns whether requests go to the endpoints for client certificates.
     pub(crate) fn is_mutual_tls(&self) -> bool {
         matches!(self.method, Method::Tls | Method::SelfSignedTls)
     }
 
-    /// What to look at when the provider does not believe that the application is itself.
+    /// The advice for a refused authentication.
     pub(crate) fn advice(&self, methods: Option<&[String]>, algorithms: Option<&[String]>) -> String {
         let (name, advice) = match &self.method {
             Method::None => ("none", "if it is registered with a secret or a key, set client_auth".to_owned()),
@@ -314,7 +314,7 @@ const METHODS: [&str; 7] = [
 mod tests {
     use super::*;
 
-    /// I1: whoever logs headers is told to leave it out.
+    /// I1: programs that log headers leave out sensitive ones.
     #[test]
     fn the_header_with_the_secret_is_marked_sensitive() {
         let to = Addressee {

@@ -1,4 +1,4 @@
-//! How an application proves to the provider that it is itself: by a secret, a private key or a certificate.
+//! The authentication of an application at the provider: by a secret, a private key or a certificate.
 
 mod assertion;
 pub(crate) mod method;

@@ -73,7 +73,7 @@ impl PrivateKey {
         })
     }
 
-    /// What the provider calls the key: the `kid` of what it signs. Some providers need it where they know several.
+    /// The provider's name of the key: the `kid` of signed objects. Some providers need it to choose among several keys.
     #[must_use]
     pub fn kid(mut self, kid: impl AsRef<str>) -> Self {
         self.kid = Some(kid.as_ref().into());

@@ -5,17 +5,17 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{CredentialsStore, DynStore, Lock, RecordKey, next_generation};
 
-/// Everybody who has the store: whoever needs a token looks there first, and one of all asks the provider.
+/// The processes that share a store. Each looks for a token there first, and one of them asks the provider.
 #[derive(Clone)]
 pub(super) struct Fleet {
     store: DynStore,
 }
 
-/// What the store says to who needs a token.
+/// The result of a look at the store.
 enum Turn {
-    /// Somebody else has put one there.
+    /// Another process has stored a token.
     Served(ServiceToken),
-    /// Whoever holds the lock asks the provider, and puts what it gives in the place of the record of that generation.
+    /// This process holds the lock: it asks the provider, and replaces the record of that generation.
     Ours { lock: Lock, generation: Option<u64> },
 }
 
@@ -24,8 +24,8 @@ impl Fleet {
         Self { store: DynStore::new(store) }
     }
 
-    /// The fleet's token if it `will_do`, else what `fetch` brings, for all. A store that fails stops nobody: a service's token
-    /// can be asked for again, by each process once for its whole life. `failed` is told.
+    /// Returns the fleet's token if it `will_do`; otherwise the result of `fetch`, which is stored for all. A store that fails
+    /// stops no process: each can ask the provider itself, once for the life of a token. `failed` gets the store's error.
     pub(super) async fn obtain<F>(
         &self,
         key: &RecordKey,
@@ -80,5 +80,5 @@ impl Fleet {
     }
 }
 
-/// Longer than whoever holds the lock waits for the provider.
+/// Longer than the holder of the lock waits for the provider.
 const LOCK_WAIT: Duration = Duration::from_secs(35);

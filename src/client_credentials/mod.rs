@@ -53,10 +53,10 @@ pub struct ClientCredentials {
     on_store_failure: Option<Hook>,
 }
 
-/// What a program wants to be told.
+/// A function that gets errors of the store.
 type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 
-/// What this process has of one token.
+/// One token in the memory of this process.
 struct Held {
     token: ArcSwapOption<ServiceToken>,
     flight: SingleFlight<AccessToken>,
@@ -84,7 +84,7 @@ impl ClientCredentials {
         self.parameter("audience", identifier)
     }
 
-    /// What the token may do, separated by spaces; without it, all that the provider allows this application.
+    /// The scope of the token, separated by spaces; without it, all that the provider allows this application.
     #[must_use]
     pub fn scope(self, scope: impl Into<String>) -> Self {
         self.put("scope", scope)
@@ -115,8 +115,8 @@ impl ClientCredentials {
         Arc::make_mut(&mut self.parameters)
     }
 
-    /// Shares the token with everybody who has the store: a fleet asks the provider once for each token. Whoever can read the
-    /// store can act as this service, so [`Redis`](crate::store::Redis) and a sealed [`File`](crate::store::File) are for this.
+    /// Shares the token with all processes that use the store: a fleet asks the provider once for each token. A reader of the store
+    /// can act as this service, so use [`Redis`](crate::store::Redis) or a sealed [`File`](crate::store::File).
     ///
     /// A store that fails stops no service: each process then asks the provider itself, once for the life of a token, as
     /// without a store. [`on_store_failure`](Self::on_store_failure) is told.
@@ -144,25 +144,25 @@ impl ClientCredentials {
         self
     }
 
-    /// Called when the store of [`shared`](Self::shared) failed: this process or the others ask the provider all the same.
+    /// Called when the store of [`shared`](Self::shared) failed. The token then comes from the provider.
     #[must_use]
     pub fn on_store_failure(mut self, hook: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_store_failure = Some(Arc::new(hook));
         self
     }
 
-    /// A token that is valid now. When less than a fifth of its life is left, 60 seconds at most, another is fetched
-    /// meanwhile; by chance up to a tenth of its life earlier, so that a fleet does not ask in step.
+    /// A valid token. When less than a fifth of its life is left, 60 seconds at most, another one is fetched in the background; up
+    /// to a tenth of its life earlier, at random, so that a fleet does not ask in step.
     ///
     /// After a failure the provider is asked again after its `Retry-After`, else after 1 second, doubling to 60; after a refusal
-    /// that is not transient, after 10 seconds. Meanwhile a token that is still valid is returned, else the same error.
+    /// that is not transient, after 10 seconds. Until then a valid token is returned if there is one, else the same error.
     ///
     /// # Errors
     /// `Server` (the provider refuses this application), `InvalidResponse`, `Discovery`, `Network`, `TimedOut`, `Configuration`
     /// (also of a store that cannot work).
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: a request that is under way goes on for whoever asks next.
+    /// Dropping the future loses nothing: a request that was sent completes for the next caller.
     pub async fn token(&self) -> Result<AccessToken> {
         self.obtain(None).await
     }
@@ -237,7 +237,7 @@ impl ClientCredentials {
         _ = catch_unwind(AssertUnwindSafe(|| hook(error)));
     }
 
-    /// Whose token it is, and for what.
+    /// The key of the token in a store.
     fn key(&self) -> RecordKey {
         RecordKey::of_service(self.application.domain(), self.application.client_id(), self.parameters.pairs())
     }

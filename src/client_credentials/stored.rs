@@ -11,7 +11,7 @@ use crate::store::{Record, RecordKey};
 /// A record's content: a service's token. Texts are borrowed both ways, so that no copy of it is left behind.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
-    /// Whose record it is: a store that mixes them up is found out.
+    /// The owner of the record. A store that mixes records up is noticed by it.
     #[serde(borrow)]
     key: Text<'a>,
     #[serde(borrow)]
@@ -36,7 +36,7 @@ impl ServiceToken {
         Record::new(generation, &json::secret(&stored))
     }
 
-    /// Whoever can write the store is believed: seal it where that may be somebody else.
+    /// A writer of the store is trusted: seal it where other programs can write.
     pub(super) fn from_record(record: &Record, key: &RecordKey, clock: &Clock) -> Result<Self> {
         let stored: Stored<'_> = json::object(record.content()).map_err(|error| unreadable().with_source(error))?;
         if *stored.key != *key.id() {

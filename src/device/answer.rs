@@ -29,7 +29,7 @@ struct Body<'a> {
     user_code: Text<'a>,
     #[serde(borrow, default)]
     verification_uri: Option<Text<'a>>,
-    /// What Google calls it.
+    /// Google's name of it.
     #[serde(borrow, default)]
     verification_url: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -71,7 +71,7 @@ fn shown(code: &str) -> Option<String> {
     (!code.is_empty() && code.len() <= LONGEST_CODE).then(|| code.to_owned())
 }
 
-/// A page that may be shown, and opened by whoever reads it. A `Url` is written with its control characters encoded.
+/// Reads a page that may be shown to a person and opened. A `Url` has its control characters encoded.
 fn page(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     // `https://acme.com@evil.example` looks like what it is not.

@@ -9,7 +9,7 @@ use crate::form::Form;
 use crate::provider::{Demands, Organization};
 use crate::token::{AwaitedGrant, Parameters, scopes};
 
-/// What a login on another device asks for.
+/// A request for a login on another device.
 ///
 /// # Defaults
 /// The scope `openid profile email`, and no audience.
@@ -51,7 +51,7 @@ impl Application {
 }
 
 impl DeviceAuth {
-    /// What to ask for, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
+    /// The scope, separated by spaces, in place of `openid profile email`. `offline_access` gives a refresh token.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.scope = scopes(scope.as_ref());

@@ -22,7 +22,7 @@ pub struct DeviceLogin {
 }
 
 impl DeviceLogin {
-    /// What is to be shown comes from the answer, the rest of which is in the grant.
+    /// Takes the parts to show from the answer. The grant has the rest.
     pub(super) fn new(application: &Application, grant: AwaitedGrant, answer: Answer) -> Self {
         Self {
             polling: Polling::new(application, grant, answer.life, answer.interval),
@@ -38,21 +38,21 @@ impl DeviceLogin {
         &self.user_code
     }
 
-    /// Where the person types the code: an http or https URL.
+    /// The page where the person types the code: an http or https URL.
     #[must_use]
     pub fn verification_uri(&self) -> &Url {
         &self.verification_uri
     }
 
-    /// The same page with the code filled in, for a link or a QR code, where the provider has one. Show the code beside it all
-    /// the same: the person compares the two.
+    /// The same page with the code filled in, for a link or a QR code, where the provider has one. Show the code, too: the person
+    /// compares the two.
     #[must_use]
     pub fn verification_uri_complete(&self) -> Option<&Url> {
         self.verification_uri_complete.as_ref()
     }
 
-    /// Where to confirm the login, as a QR code to be printed in a terminal that writes light on dark: lines of block characters,
-    /// with a margin.
+    /// The page to confirm the login at, as a QR code for a terminal that writes light on dark: lines of block characters, with a
+    /// margin.
     #[cfg(feature = "qr")]
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "the URL was checked to be short enough when it came")]
@@ -65,13 +65,13 @@ impl DeviceLogin {
         code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
     }
 
-    /// When the code expires.
+    /// The time at which the code expires.
     #[must_use]
     pub fn expires_at(&self) -> OffsetDateTime {
         self.polling.expires_at()
     }
 
-    /// How long the code is still good, for a countdown; zero once it has expired.
+    /// The time for which the code is still valid, for a countdown; zero once it has expired.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         self.polling.expires_in()
@@ -87,9 +87,9 @@ impl DeviceLogin {
     /// cannot be reached, more and more seldom.
     ///
     /// # Errors
-    /// `Cancelled` (the person refused), `TimedOut` (nobody confirmed the code before it expired), `IdToken`,
-    /// `InvalidResponse`, `Server`, `MfaRequired`, `Configuration` (also when the credentials were given out before),
-    /// `Discovery`, `Network`. After an error there is no going on: start another login.
+    /// `Cancelled` (the person refused), `TimedOut` (the code expired without a confirmation), `IdToken`, `InvalidResponse`,
+    /// `Server`, `MfaRequired`, `Configuration` (also when the credentials were given out before), `Discovery`, `Network`. After an
+    /// error the login is over: start another one.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the next one goes on where it was, at the same pace.
@@ -110,7 +110,7 @@ impl DeviceLogin {
     }
 }
 
-/// Without the codes: whoever knows them can take the login, or confirm it in the person's place.
+/// Shows no codes: their holder can take the login, or confirm it in the person's place.
 impl fmt::Debug for DeviceLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceLogin")

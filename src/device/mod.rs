@@ -1,5 +1,5 @@
-//! The login of a person in a browser on another device (RFC 8628): for programs on a machine that has no browser, as over
-//! SSH. The program shows a code; the person types it on a telephone or a laptop; the program waits meanwhile.
+//! Logs a person in with the browser of another device (RFC 8628): for programs on a machine without a browser, such as over SSH.
+//! The program shows a code; the person types it on a telephone or a laptop; the program waits for the confirmation.
 
 mod answer;
 mod authorization;

@@ -9,7 +9,7 @@ use crate::jose::base64url_decode;
 use crate::json;
 use crate::secret::Secret;
 
-/// What a provider says of a person: the claims of a verified ID token or of its user info.
+/// The claims about a person: those of a verified ID token, or of user info.
 ///
 /// The usual ones have methods; any other is read by name and comes as the type that you ask for.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ enum Source {
 }
 
 impl Claims {
-    /// `json` is an object whose members were checked to stand there once, `subject` its `sub`.
+    /// `json` is an object whose members were checked to be unique, `subject` its `sub`.
     pub(crate) fn new(json: Vec<u8>, subject: Box<str>) -> Self {
         Self(Arc::new(Inner { stands_in: Source::Json(json.into_boxed_slice()), subject }))
     }
@@ -72,13 +72,13 @@ impl Claims {
         self.get("email")
     }
 
-    /// `email_verified`: true only if the provider says so. Cognito and Apple say so by the text `true`.
+    /// `email_verified`: true only if the provider claims it. Cognito and Apple send the text `true`.
     #[must_use]
     pub fn email_verified(&self) -> bool {
         self.get("email_verified").unwrap_or_else(|| self.get::<String>("email_verified").is_some_and(|text| text == "true"))
     }
 
-    /// `picture`: a URL, which nobody has checked.
+    /// `picture`: a URL, which is not checked.
     #[must_use]
     pub fn picture(&self) -> Option<String> {
         self.get("picture")

@@ -9,15 +9,15 @@ use crate::error::{Error, Result};
 use crate::json;
 use crate::provider::Organization;
 
-/// What a login wants its ID token to prove beside who has logged in.
+/// The demands of a login on its ID token, beside the person.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Demands {
-    /// How long ago the person may have proved who they are.
+    /// The highest age of the person's authentication.
     pub(crate) max_age: Option<Duration>,
     pub(crate) organization: Option<Arc<Organization>>,
     /// `sub` of the only person who may log in.
     pub(crate) person: Option<Arc<str>>,
-    /// How strongly the person has to have proved it: one of these.
+    /// The accepted values of `acr`.
     pub(crate) acr: Option<Arc<[Value]>>,
 }
 
@@ -34,7 +34,7 @@ impl Demands {
         max_age.is_none() && organization.is_none() && person.is_none() && acr.is_none()
     }
 
-    /// Whether a login with these proves all that `self` wants.
+    /// Returns whether a login with these demands meets all of `self`.
     pub(crate) fn are_covered_by(&self, login: &Self) -> bool {
         let is_as_fresh = self.max_age.is_none_or(|own| login.max_age.is_some_and(|age| age <= own));
         let is_as_strong = |own: &Arc<[Value]>| login.acr.as_ref().is_some_and(|acr| acr.iter().all(|value| own.contains(value)));
@@ -69,7 +69,7 @@ impl Demands {
         Ok((!values.is_empty()).then_some(values))
     }
 
-    /// Whether these claims name one of the `acr`s.
+    /// Returns whether the claims have one of the `acr` values.
     pub(crate) fn acr_is_in(&self, claims: &[u8]) -> bool {
         let Some(demanded) = &self.acr else { return true };
         let Ok(AcrClaim { acr: Some(acr) }) = json::object(claims) else { return false };

@@ -28,16 +28,16 @@ pub struct IdToken {
     auth_time: Option<Timestamp>,
 }
 
-/// What an ID token has to match.
+/// The expectations of an ID token.
 pub(crate) struct Expected<'a> {
     pub(crate) parties: Parties<'a>,
     pub(crate) access_token: &'a str,
     pub(crate) flow: Flow<'a>,
 }
 
-/// Where the ID token came from.
+/// The request that an ID token came from.
 pub(crate) enum Flow<'a> {
-    /// From a code exchange: it must answer this very login. Where nobody went through a redirect, there was no code.
+    /// A code exchange: it must answer this very login. Without a redirect, there was no code.
     Login { nonce: Option<&'a str>, code: Option<&'a str>, demands: &'a Demands },
     /// From a grant that starts no login. It need not bring an ID token.
     Exchange { demands: &'a Demands },
@@ -228,7 +228,7 @@ impl IdToken {
         Some(Self { claims: Claims::of_jws(raw.clone(), subject), raw, issued_at, expires_at, auth_time })
     }
 
-    /// What the provider says of the person.
+    /// The claims about the person.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
@@ -271,7 +271,7 @@ impl fmt::Debug for IdToken {
     }
 }
 
-/// How far `auth_time` may be ahead of the clock.
+/// The time by which `auth_time` may be ahead of the clock.
 const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::json::{self, Text};
 use crate::origin::{self, Reach};
 
-/// Who is asked to log people in: a domain, or an absolute URL, as the program names it.
+/// The issuer that a program names: a domain, or an absolute URL.
 #[derive(Debug, Clone)]
 pub(crate) struct Issuer {
     url: Url,
@@ -77,7 +77,7 @@ impl Issuer {
         self.alias.as_ref()
     }
 
-    /// Whether a document may call its issuer so: exactly as configured, but for a root slash.
+    /// Returns whether a document may have this issuer: exactly the configured one, but for a root slash.
     pub(crate) fn accepts(&self, named: &str) -> bool {
         let own = self.url.as_str();
         named == own
@@ -95,8 +95,8 @@ impl IssuerAlias {
         Self(name.into())
     }
 
-    /// Whether an ID token with these claims may come from an issuer that calls itself `named`: a tenant has to be the one
-    /// that the claim `tid` names.
+    /// Returns whether an ID token with these claims may come from an issuer called `named`: a tenant has to be the one of the
+    /// claim `tid`.
     pub(crate) fn is_issuer_of(&self, claims: &[u8], named: &str) -> bool {
         match self.tenant_in(named) {
             Some(tenant) => json::object::<TenantClaim<'_>>(claims).is_ok_and(|claims| *claims.tid == *tenant),
@@ -104,7 +104,7 @@ impl IssuerAlias {
         }
     }
 
-    /// Whether an answer without claims may come from it: any tenant will do.
+    /// Returns whether an answer without claims may come from it: with any tenant.
     pub(crate) fn may_be(&self, named: &str) -> bool {
         self.tenant_in(named).is_some() || *self.0 == *named
     }

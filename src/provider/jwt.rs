@@ -1,4 +1,4 @@
-//! What every JWT of a provider has to be, whatever it says: of this issuer, for this application, timely, and signed.
+//! The checks of every JWT of a provider: its issuer, its audience, its times and its signature.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::provider::metadata::Endpoint;
 use crate::provider::{IssuerAlias, RegisteredAlgorithm};
 use crate::secret::Secret;
 
-/// What a JWT is for, which it is refused as.
+/// The purpose of a JWT. Errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     IdToken,
@@ -30,12 +30,12 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy)]
 pub(crate) struct Parties<'a> {
     pub(crate) purpose: Purpose,
-    /// What the program says that it is registered for: it counts, and not the metadata.
+    /// The algorithm that the application is registered for, as the program says. It counts more than the metadata.
     pub(crate) registered: Option<RegisteredAlgorithm>,
     pub(crate) issuer: &'a str,
     pub(crate) issuer_alias: Option<&'a IssuerAlias>,
     pub(crate) jwks_uri: &'a Endpoint,
-    /// What the provider signs by, if it says so.
+    /// The algorithms that the provider signs with, if it names them.
     pub(crate) algorithms: Option<&'a [String]>,
     pub(crate) client_id: &'a str,
     /// For HS256 and its like, when a confidential application asked for it.
@@ -146,7 +146,7 @@ impl<'a> Parties<'a> {
         }
     }
 
-    /// The claims of a JWT, which stand there once each, read into `T`. `expected` says what they should be.
+    /// Reads the claims of a JWT into `T`. Each claim is unique. `expected` describes them for an error.
     pub(crate) fn claims<'t, T: Deserialize<'t>>(&self, payload: &'t [u8], expected: &str) -> Result<T> {
         let unreadable =
             || format!("its claims are not a JSON object with {expected}, each once; correct what adds claims at the provider");

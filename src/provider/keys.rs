@@ -16,7 +16,7 @@ use crate::jose::{CompactJws, Jwk, JwkRefused};
 use crate::json;
 use crate::transport::{Reply, Transport};
 
-/// A provider's signing keys: fetched once for everybody, kept for ten minutes, fetched anew when a key is unknown.
+/// A provider's signing keys. They are fetched once for all tasks, kept for ten minutes, and fetched again for an unknown key.
 #[derive(Debug)]
 pub(crate) struct Keys {
     transport: Arc<Transport>,
@@ -25,7 +25,7 @@ pub(crate) struct Keys {
     asked_for_unknown: Mutex<Asked>,
 }
 
-/// When and how often the provider was asked for unknown keys.
+/// The requests for unknown keys: their number, and the last time.
 #[derive(Debug, Default)]
 struct Asked {
     /// The last time on behalf of a JWT that anyone may have made.
@@ -34,7 +34,7 @@ struct Asked {
     for_provider: Option<(Timestamp, u8)>,
 }
 
-/// Who a JWT came from, before its signature is verified.
+/// The sender of a JWT, before its signature is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// The provider's own endpoint answered with it, and it has passed every check but its key's.
@@ -48,7 +48,7 @@ impl Keys {
         Self { transport, clock, sets: Cached::new(), asked_for_unknown: Mutex::default() }
     }
 
-    /// Whether a key of the provider signed this. An unknown or a rotated key is looked for once more at the provider.
+    /// Verifies a signature with the provider's keys. For an unknown or a rotated key, the keys are fetched once more.
     pub(crate) async fn verify(&self, jwks_uri: &Url, jws: &CompactJws<'_>, sender: Sender) -> Result<Verdict> {
         let now = self.clock.now();
         let set = self.sets.current(self.clock.reader(), FRESH_FOR, STALE_FOR, || self.fetch(jwks_uri)).await?;
@@ -101,7 +101,7 @@ impl Keys {
     }
 }
 
-/// What a set of keys says of a signature.
+/// The result of a verification with a set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Verified,
@@ -205,7 +205,7 @@ const FRESH_FOR: Duration = Duration::from_secs(10 * 60);
 /// In one cooldown.
 const MOST_ASKED_FOR_PROVIDER: u8 = 3;
 const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(60);
-/// How long keys go on serving when they cannot be fetched anew.
+/// The time for which keys serve when they cannot be fetched again.
 const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const MOST_TRIED: usize = 8;
 const MOST_KEYS: usize = 5_000;

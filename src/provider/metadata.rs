@@ -10,12 +10,12 @@ use crate::origin;
 use crate::provider::{Issuer, IssuerAlias};
 use crate::transport::Reply;
 
-/// What a provider says of itself (OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2), checked.
+/// A provider's metadata (OpenID Connect Discovery 1.0, section 3; RFC 8414, section 2), checked.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     /// The document's own value: what `iss` is compared with from here on.
     pub(crate) issuer: Arc<str>,
-    /// What the program also accepts for it.
+    /// Another name that the program accepts for it.
     pub(crate) issuer_alias: Option<IssuerAlias>,
     pub(crate) authorization_endpoint: Endpoint,
     pub(crate) token_endpoint: Endpoint,
@@ -27,7 +27,7 @@ pub(crate) struct Metadata {
     pub(crate) backchannel_authentication_endpoint: Endpoint,
     pub(crate) pushed_authorization_request_endpoint: Endpoint,
     pub(crate) end_session_endpoint: Endpoint,
-    /// Where programs introduce themselves (RFC 7591).
+    /// The endpoint for registrations (RFC 7591).
     #[cfg(feature = "loopback")]
     pub(crate) registration_endpoint: Endpoint,
     pub(crate) sends_issuer: bool,
@@ -36,12 +36,12 @@ pub(crate) struct Metadata {
     pub(crate) id_token_algorithms: Option<Vec<String>>,
     pub(crate) user_info_algorithms: Option<Vec<String>>,
     pub(crate) authorization_response_algorithms: Option<Vec<String>>,
-    /// What a request object may be signed by.
+    /// The algorithms for request objects.
     pub(crate) request_object_algorithms: Option<Vec<String>>,
-    /// How applications may authenticate, and by what an assertion of theirs may be signed.
+    /// The methods of client authentication, and the algorithms for client assertions.
     pub(crate) client_auth_methods: Option<Vec<String>>,
     pub(crate) client_auth_algorithms: Option<Vec<String>>,
-    /// Where a certificate is asked for in place of the address at which none is.
+    /// The endpoints for client certificates, each beside the usual one.
     mutual_tls: Vec<(Url, Url)>,
     /// For DPoP proofs (RFC 9449, section 5.1); none when the provider says nothing of them.
     pub(crate) dpop_algorithms: Option<Vec<String>>,
@@ -231,8 +231,9 @@ impl Metadata {
         self.authorization_endpoint.url()
     }
 
-    /// Where to go with a certificate (RFC 8705, section 5): "a client that is intending to do mutual TLS […] when making a request
-    /// directly to the authorization server MUST use the alias URL of the endpoint within the mtls_endpoint_aliases, when present".
+    /// The endpoint for a client certificate (RFC 8705, section 5): "a client that is intending to do mutual TLS […] when making a
+    /// request directly to the authorization server MUST use the alias URL of the endpoint within the mtls_endpoint_aliases, when
+    /// present".
     pub(crate) fn for_mutual_tls<'a>(&'a self, endpoint: &'a Url) -> &'a Url {
         self.mutual_tls.iter().find(|(url, _)| url == endpoint).map_or(endpoint, |(_, alias)| alias)
     }

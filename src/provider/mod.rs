@@ -1,4 +1,4 @@
-//! Who logs people in: its metadata, its keys, and what an ID token of it must be.
+//! The provider: its metadata, its keys, and the checks of its ID tokens.
 
 mod claims;
 mod demands;
@@ -60,7 +60,7 @@ impl Provider {
         self.metadata.current(self.clock.reader(), FRESH_FOR, STALE_FOR, || self.discover(issuer)).await
     }
 
-    /// Whether its metadata could give it this name.
+    /// Returns whether its metadata could have this issuer.
     pub(crate) fn may_be(&self, issuer: &str) -> bool {
         self.issuer.as_ref().is_ok_and(|own| own.accepts(issuer))
     }
@@ -108,7 +108,7 @@ impl Provider {
 }
 
 impl Metadata {
-    /// What the provider signs this by, if it says so.
+    /// The algorithms that the provider signs this with, if it names them.
     pub(crate) fn algorithms(&self, purpose: Purpose) -> Option<&[String]> {
         match purpose {
             // OpenID Connect Back-Channel Logout 1.0, section 2.4: a logout token is signed as ID tokens are.
@@ -120,5 +120,5 @@ impl Metadata {
 }
 
 const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
-/// How long metadata goes on serving when it cannot be fetched anew.
+/// The time for which metadata serves when it cannot be fetched again.
 const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);

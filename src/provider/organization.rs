@@ -23,7 +23,7 @@ impl Organization {
         }
     }
 
-    /// Whether these claims are of a login to it.
+    /// Returns whether the claims are of a login to it.
     pub(crate) fn is_named_by(&self, claims: &[u8]) -> bool {
         let Ok(claims) = json::object::<OrganizationClaims<'_>>(claims) else { return false };
         let is = |claim: Option<&RawValue>, asked: &str| {

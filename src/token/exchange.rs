@@ -103,7 +103,7 @@ impl TokenExchange {
         Self(self.0.put("subject_token", token).put("subject_token_type", token_type.into()))
     }
 
-    /// Who acts on the subject's behalf, where the token is to say so.
+    /// The party that acts on the subject's behalf, if the token is to name it.
     #[must_use]
     pub fn actor(self, token: impl Into<Secret>, token_type: impl Into<String>) -> Self {
         Self(self.0.put("actor_token", token).put("actor_token_type", token_type.into()))
@@ -121,7 +121,7 @@ impl TokenExchange {
         Self(self.0.parameter("resource", url.into()))
     }
 
-    /// What the token is to allow, separated by spaces.
+    /// The scope of the token, separated by spaces.
     #[must_use]
     pub fn scope(self, scope: impl AsRef<str>) -> Self {
         Self(self.0.scope(scope))

@@ -11,7 +11,7 @@ use crate::token::advice::advised;
 use crate::token::parameters::{Parameters, scopes};
 use crate::token::{Asked, accept, request};
 
-/// A request to the token endpoint, for grants that have no method of their own.
+/// A request to the token endpoint, for grants without a method in this crate.
 ///
 /// # Defaults
 /// No scope and no audience: what the provider gives then.
@@ -101,7 +101,7 @@ impl Application {
 }
 
 impl Grant {
-    /// What to ask for, separated by spaces.
+    /// The scope, separated by spaces.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.scope = scopes(scope.as_ref());

@@ -12,7 +12,7 @@ use crate::provider::Claims;
 use crate::secret::Secret;
 use crate::transport::Reply;
 
-/// What the provider says of a token (RFC 7662, section 2.2). Of a token that is not good it says nothing else.
+/// The provider's description of a token (RFC 7662, section 2.2). Of an inactive token it says nothing else.
 #[derive(Debug, Clone)]
 pub struct Introspection(Option<Claims>);
 
@@ -31,8 +31,8 @@ enum OneOrMany {
 }
 
 impl Application {
-    /// Asks the provider about a token that somebody has presented, as an API does with opaque ones (RFC 7662). Most providers
-    /// answer only applications that authenticate; Auth0 has no such endpoint.
+    /// Asks the provider about a token that an API was shown, such as an opaque one (RFC 7662). Most providers answer only
+    /// applications that authenticate; Auth0 has no such endpoint.
     ///
     /// ```
     /// # async fn example() -> hallpass::Result<()> {
@@ -79,8 +79,8 @@ impl Introspection {
         Ok(Self(Some(Claims::new(reply.body().to_vec(), subject))))
     }
 
-    /// Whether the token is good: issued by this provider, not expired, not revoked. For which API says its
-    /// [`audience`](Self::audience): a token for another one is as active.
+    /// Returns whether the token is active: issued by this provider, not expired, not revoked. Compare its
+    /// [`audience`](Self::audience): a token for another API is active, too.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.0.is_some()
@@ -110,7 +110,7 @@ impl Introspection {
         self.get("scope")
     }
 
-    /// Whether it is good, and one scope, such as `read:messages`, was granted.
+    /// Returns whether the token is active and one scope, such as `read:messages`, was granted.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scope().is_some_and(|own| own.split(' ').any(|own| own == scope))

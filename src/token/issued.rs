@@ -15,7 +15,7 @@ use crate::token::response::{Body, TokenResponse, present};
 use crate::token::{Asked, accept, credentials, verify_id_token};
 use crate::transport::Reply;
 
-/// What an exchange gave (RFC 8693, section 2.2.1): an access token, or a token of another type, which is no key to an API.
+/// The result of an exchange (RFC 8693, section 2.2.1): an access token, or a token of another type, which is not for APIs.
 #[derive(Clone)]
 pub struct IssuedToken {
     kind: Option<Box<str>>,
@@ -78,8 +78,7 @@ impl IssuedToken {
         Ok(Self { kind: kind.map(Box::from), content: Content::Other(Arc::new(Other { id_token, ..other })) })
     }
 
-    /// What kind of token it is: one of the constants of [`TokenExchange`], or the provider's own. None when the provider did not
-    /// say.
+    /// The type of the token: one of the constants of [`TokenExchange`], or the provider's own. None when the provider did not say.
     #[must_use]
     pub fn issued_token_type(&self) -> Option<&str> {
         self.kind.as_deref()
@@ -109,7 +108,7 @@ impl IssuedToken {
         }
     }
 
-    /// When it ends; none when the provider did not say.
+    /// The end of the token; none when the provider did not say.
     #[must_use]
     pub fn expires_at(&self) -> Option<OffsetDateTime> {
         match &self.content {
@@ -118,7 +117,7 @@ impl IssuedToken {
         }
     }
 
-    /// What was granted, separated by spaces; none when it is no access token and the provider did not say.
+    /// The granted scope, separated by spaces; none for a token of another type whose scope the provider did not say.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         match &self.content {

@@ -36,17 +36,17 @@ use crate::requested_api::RequestedApi;
 use crate::secret::Secret;
 use crate::transport::{self, Reply};
 
-/// What a grant asked for, which decides what the answer must hold.
+/// The request of a grant, which decides the content of the answer.
 pub(crate) struct Asked<'a> {
     pub(crate) scope: &'a Arc<str>,
     /// The API that the access token is to be for.
     pub(crate) api: Option<&'a RequestedApi>,
     pub(crate) flow: Flow<'a>,
-    /// What the request does not hold, and no error may repeat all the same.
+    /// Secrets that the request does not hold, and that no error may repeat.
     pub(crate) hidden: &'a [&'a str],
 }
 
-/// An authorization code is redeemed once: this is never tried again by itself.
+/// An authorization code is redeemed once: no failure repeats the request.
 pub(crate) async fn redeem_code(
     application: &Application,
     metadata: &Metadata,

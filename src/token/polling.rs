@@ -26,18 +26,18 @@ pub(crate) struct Polling {
     grant: Arc<AwaitedGrant>,
     expires_at: Timestamp,
     interval: Duration,
-    /// When the provider may be asked (again).
+    /// The time from which the provider may be asked again.
     turn: Instant,
-    /// A request under way: it outlives the future that sent it. The mutex is never locked; it makes the login `Sync`.
+    /// A request without an answer yet. It outlives the future that sent it. The mutex is never locked; it makes the login `Sync`.
     asking: Mutex<Option<Asking>>,
-    /// How often in a row the provider could not be asked, and why the last time.
+    /// The number of failures in a row, and the last one.
     failures: u32,
     trouble: Option<Error>,
-    /// What every further question is answered with.
+    /// The answer to every further poll.
     over: Option<Error>,
 }
 
-/// What the person is asked to grant, and how it is asked for.
+/// The grant that a person is asked for, and its request.
 pub(crate) struct AwaitedGrant {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) scope: Arc<str>,
@@ -46,16 +46,16 @@ pub(crate) struct AwaitedGrant {
     pub(crate) grant_type: &'static str,
     /// The form's name for the code, and the code.
     pub(crate) code: (&'static str, Secret),
-    /// Who has to have confirmed it, where that is known.
+    /// The person who has to confirm it, if known.
     pub(crate) subject: Option<Box<str>>,
-    /// What is said when the code expired, and when its credentials have been given out.
+    /// The messages for an expired code, and for credentials that were given out before.
     pub(crate) expired: &'static str,
     pub(crate) given_out: &'static str,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Polled> + Send>>;
 
-/// How a poll ended.
+/// The outcome of a poll.
 enum Polled {
     /// The code is spent: credentials, or the reason why they are none.
     Redeemed(Result<Credentials>),
@@ -148,7 +148,7 @@ impl Polling {
         self.asking.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wall-clock time decides expiry: a machine may sleep meanwhile.
+    /// The wall clock decides about the expiry: a machine may sleep.
     async fn wait_for_turn(&self) -> Result<()> {
         let end = Instant::now() + self.expires_in();
         sleep_until(self.turn.min(end)).await;
@@ -162,7 +162,7 @@ impl Polling {
         Ok(())
     }
 
-    /// How long the provider is left in peace after this answer, if it is one to go on after (RFC 8628, section 3.5).
+    /// The pause after this answer, if polling continues (RFC 8628, section 3.5).
     fn pause_after(&mut self, error: Error) -> Result<Duration> {
         let is_trouble = error.server_error().and_then(ServerError::status).is_some_and(is_transient);
         self.failures = match error.server_error().map_or("", ServerError::code) {

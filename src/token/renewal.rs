@@ -17,7 +17,7 @@ use crate::token::response::{TokenResponse, refresh_token_of};
 use crate::token::{credentials, post_by, verify_id_token};
 use crate::transport;
 
-/// What a redeemed refresh token gave: to be saved before anything is waited for, such as the keys for its ID token.
+/// The result of a refresh. Save it before waiting for anything else, such as the keys for its ID token.
 pub(crate) struct Renewed {
     /// With the new tokens, and the ID token of before.
     pub(crate) credentials: Credentials,
@@ -136,8 +136,7 @@ impl Application {
         credentials.with_id_token_verdict(verdict)
     }
 
-    /// Whether credentials can be this application's, as far as that can be said before the provider is asked how it calls
-    /// itself.
+    /// Returns whether credentials may be this application's, before the provider's metadata is known.
     pub(crate) fn may_own(&self, issuer: &str, client_id: &str) -> bool {
         self.provider().may_be(issuer) && client_id == self.client_id()
     }
@@ -181,7 +180,7 @@ impl Error {
         self.attachment().map(|Successor(refresh_token)| refresh_token)
     }
 
-    /// Whether a renewal brought the tokens of another person, or of another issuer.
+    /// Returns whether a renewal brought the tokens of another person, or of another issuer.
     pub(crate) fn is_other_person(&self) -> bool {
         self.attachment::<OtherPerson>().is_some()
     }
@@ -231,7 +230,7 @@ pub(super) fn renewal_failure(error: Error) -> Error {
     error
 }
 
-/// Whether the provider's verdict on a renewal is about the refresh token: each is that is not known to be about something else.
+/// Returns whether the error of a renewal is about the refresh token: any error that is not known to be about something else.
 fn is_about_refresh_token(error: &Error) -> bool {
     let Some(server) = verdict(error) else { return false };
     match server.code() {
@@ -242,8 +241,8 @@ fn is_about_refresh_token(error: &Error) -> bool {
 }
 
 impl Error {
-    /// Whether the provider says that the refresh token itself is no longer good. A renewal for another API ends the login only
-    /// by such an error: any other may be about that API.
+    /// Returns whether the error names the refresh token as invalid. A renewal for another API ends the login only by such an
+    /// error: any other one may be about that API.
     pub(crate) fn names_dead_refresh_token(&self) -> bool {
         verdict(self).is_some_and(|server| DEAD_REFRESH_TOKEN.contains(&server.code()) || names_refresh_token(server))
     }

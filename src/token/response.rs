@@ -26,7 +26,7 @@ pub(crate) struct TokenResponse {
     pub(crate) authorization_details: Option<Box<str>>,
     /// The end of the refresh token.
     pub(crate) refresh_until: Option<Timestamp>,
-    /// When the provider wants the access token renewed.
+    /// The time at which the provider wants the access token renewed.
     pub(crate) refresh_at: Option<Timestamp>,
     /// Auth0's own: takes the place of one that was used.
     #[cfg(feature = "auth0")]
@@ -34,7 +34,7 @@ pub(crate) struct TokenResponse {
     id_token: Option<Secret>,
 }
 
-/// The members as they stand there.
+/// The members as sent.
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, default)]
@@ -72,7 +72,7 @@ struct Members<'a> {
 pub(super) struct Body<'a> {
     pub(super) access_token: Option<Text<'a>>,
     pub(super) token_type: Option<Text<'a>>,
-    /// How long the access token lives; none when the answer does not say, or says nonsense.
+    /// The life of the access token; none when the answer has no valid one.
     pub(super) life: Option<Duration>,
     refresh_in: Option<Duration>,
     pub(super) refresh_token: Option<Text<'a>>,
@@ -139,7 +139,7 @@ fn scope(member: &RawValue) -> Result<Cow<'_, str>> {
     Ok(list.iter().map(|scope| &**scope).collect::<Vec<_>>().join(" ").into())
 }
 
-/// What is no number of seconds above zero is as absent: the token serves until it is refused.
+/// A value that is no number of seconds above zero counts as absent: the token serves until it is refused.
 fn life(member: Option<&RawValue>) -> Option<Duration> {
     let Seconds(seconds) = serde_json::from_str(member?.get()).ok()?;
     (seconds > 0).then(|| Duration::from_secs(seconds))

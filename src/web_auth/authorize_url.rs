@@ -41,7 +41,7 @@ struct Beginning {
     endpoint: Url,
     client_id: Box<str>,
     redirect_uri: Box<str>,
-    /// Held, so that whoever alters them has others.
+    /// Held, so that a change makes new ones.
     parameters: Arc<Parameters>,
     url: Url,
 }

@@ -24,9 +24,8 @@ use crate::web_auth::{
 
 /// Logs a person in with their browser, at Auth0 or any OpenID Connect provider.
 ///
-/// `start` does all of it on this machine. `begin` and `finish` are its two halves, for programs with a redirect
-/// URI of their own. Cheap to clone; nothing is sent before a login starts, and a bad value is reported then, as
-/// `Configuration`.
+/// `start` does the whole login on this machine. `begin` and `finish` are its two halves, for programs that handle the redirect URI
+/// themselves. Cheap to clone; nothing is sent before a login starts, and a bad value is reported then, as `Configuration`.
 ///
 /// # Defaults
 /// The scope `openid profile email`; the redirect URIs `http://127.0.0.1:21965/callback`, then :21966 and :21967, each of
@@ -101,7 +100,7 @@ impl WebAuth {
         Application::new(domain, client_id).web_auth()
     }
 
-    /// Whoever alters what is asked for has login URLs of their own, and takes the place of nobody else's.
+    /// A clone with other parameters has other login URLs, and does not replace those of this one.
     pub(super) fn parameters_mut(&mut self) -> &mut Parameters {
         Arc::make_mut(&mut self.delivery).urls = AuthorizeUrls::default();
         Arc::make_mut(&mut self.parameters)
@@ -113,25 +112,24 @@ impl WebAuth {
         &self.application
     }
 
-    /// What the login asks for, separated by spaces; replaces the default. `openid` for an ID token, `offline_access` for a
-    /// refresh token, and the API's own, such as `read:messages`.
+    /// The scope, separated by spaces; replaces the default. `openid` for an ID token, `offline_access` for a refresh token, and
+    /// the API's own, such as `read:messages`.
     #[must_use]
     pub fn scope(mut self, scope: impl AsRef<str>) -> Self {
         self.parameters_mut().scope = scopes(scope.as_ref());
         self
     }
 
-    /// What the login asks for, separated by spaces: also where [`ApiDiscovery`](crate::web_auth::ApiDiscovery) or
-    /// [`step_up`](Self::step_up) put in what an API wants.
+    /// The scope, separated by spaces, with the parts that [`ApiDiscovery`](crate::web_auth::ApiDiscovery) or
+    /// [`step_up`](Self::step_up) added for an API.
     #[must_use]
     pub fn requested_scope(&self) -> &str {
         &self.parameters.scope
     }
 
-    /// Lets only the person log in whom these credentials are about: the ID token of another one is refused (`IdToken`), so that the
-    /// scope has to hold `openid`. The provider is told whom to expect, by `login_hint` where the person's `email` or
-    /// `preferred_username` is known and no other hint was set. Credentials without an ID token name nobody, and are an error of kind
-    /// `Configuration` when the login starts.
+    /// Lets only the person of these credentials log in: another person's ID token is refused (`IdToken`), so the scope has to hold
+    /// `openid`. The provider gets a `login_hint` where the person's `email` or `preferred_username` is known and no other hint was
+    /// set. Credentials without an ID token are an error of kind `Configuration` when the login starts.
     #[must_use]
     pub fn same_person(mut self, credentials: &Credentials) -> Self {
         let Some(person) = credentials.user() else {
@@ -192,7 +190,7 @@ impl WebAuth {
         }
     }
 
-    /// Whom the login page suggests: an email address or a user name.
+    /// The account that the login page suggests: an email address or a user name.
     #[must_use]
     pub fn login_hint(self, hint: impl Into<String>) -> Self {
         self.parameter("login_hint", hint)
@@ -211,8 +209,7 @@ impl WebAuth {
         self.parameter("screen_hint", hint)
     }
 
-    /// How long ago the person may have proved who they are; the ID token has to say when that was, so that the scope has to
-    /// hold `openid`.
+    /// The highest age of the person's authentication. The ID token has to prove it, so the scope has to hold `openid`.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.parameters_mut().demands.max_age = Some(age);
@@ -225,8 +222,8 @@ impl WebAuth {
         self.parameter("ui_locales", tags)
     }
 
-    /// How strongly the person is to prove who they are, best first, separated by spaces. It is a wish: what became of it says
-    /// the claim `acr` of the ID token. A demand goes into [`claims`](Self::claims).
+    /// The wanted strength of the authentication, best first, separated by spaces. It is a wish: the claim `acr` of the ID token
+    /// has the result. A demand goes into [`claims`](Self::claims).
     #[must_use]
     pub fn acr_values(self, values: impl Into<String>) -> Self {
         self.parameter("acr_values", values)
@@ -255,8 +252,8 @@ impl WebAuth {
         self
     }
 
-    /// What is to be granted, in more detail than a scope can say: a JSON array of objects, each with a `type` (RFC 9396,
-    /// section 2). What was granted says [`Credentials::authorization_details`](crate::Credentials::authorization_details).
+    /// The details of the requested grant, beyond a scope: a JSON array of objects, each with a `type` (RFC 9396, section 2).
+    /// [`Credentials::authorization_details`](crate::Credentials::authorization_details) has the granted ones.
     ///
     /// ```
     /// # use hallpass::WebAuth;
@@ -269,10 +266,9 @@ impl WebAuth {
         self
     }
 
-    /// Tells the provider directly what the login asks for, before the browser is opened: the URL then holds nothing that
-    /// anybody could read or alter (RFC 9126). It is done unasked where the provider's metadata requires it. The URL is
-    /// good for a short while only, half a minute at Auth0: see
-    /// [`PendingLogin::url_expires_at`](crate::PendingLogin::url_expires_at).
+    /// Sends the parameters to the provider directly, before the browser is opened: the URL then holds nothing to read or alter
+    /// (RFC 9126). It is automatic where the provider's metadata requires it. The URL is valid for a short time only, half a minute
+    /// at Auth0: see [`PendingLogin::url_expires_at`](crate::PendingLogin::url_expires_at).
     #[must_use]
     pub fn pushed(mut self) -> Self {
         Arc::make_mut(&mut self.delivery).way = Way::Pushed;
@@ -315,8 +311,8 @@ impl WebAuth {
         self
     }
 
-    /// Where the provider sends the browser back to, exactly as registered. `begin` takes any https URL, a private
-    /// scheme such as `com.acme.app:/callback`, or http on loopback; `start` needs the latter, with its port.
+    /// The redirect URI, exactly as registered. `begin` takes any https URL, a private scheme such as `com.acme.app:/callback`, or
+    /// http on loopback; `start` needs the latter, with its port.
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl AsRef<str>) -> Self {
         self.redirect_uri = Some(checked_redirect_uri(uri.as_ref()));
@@ -363,7 +359,7 @@ impl WebAuth {
         Ok(self.loopback_address()?.redirect_uris().collect())
     }
 
-    /// What shows the login to the person, instead of the system's browser.
+    /// Shows the login to the person, instead of the system's browser.
     #[cfg(feature = "loopback")]
     #[must_use]
     pub fn browser(mut self, browser: impl Browser) -> Self {
@@ -379,16 +375,15 @@ impl WebAuth {
         self
     }
 
-    /// Binds the tokens of each login to a new key of its own, made for ES256: for programs with many users, none of whose
-    /// sessions depends on the key of another then. The [`PendingLogin`](crate::PendingLogin) holds it, and afterwards the
-    /// credentials.
+    /// Binds the tokens of each login to a new key, made for ES256: for programs with many users, so that no session depends on
+    /// another one's key. The [`PendingLogin`](crate::PendingLogin) holds the key, and afterwards the credentials.
     #[must_use]
     pub fn dpop_per_login(mut self) -> Self {
         self.dpop_per_login = true;
         self
     }
 
-    /// How long the person may take. Five minutes unless set.
+    /// The time in which the person has to log in. Five minutes unless set.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

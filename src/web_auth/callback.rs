@@ -7,7 +7,7 @@ use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::web_auth::pending::PendingLogin;
 
-/// What came to the redirect URI: text from outside, taken apart, of which nothing is believed yet.
+/// The parameters of a callback: text from outside that is not yet checked.
 #[derive(Default)]
 pub(crate) struct Callback {
     pub(super) code: Option<Value>,
@@ -26,8 +26,8 @@ pub(super) struct Value {
 }
 
 impl Callback {
-    /// A full callback URL, its query, or a form's body. Each parameter that is read may stand there once (RFC 6749,
-    /// section 3.1: "Request and response parameters MUST NOT be included more than once.").
+    /// Parses a full callback URL, its query, or a form's body. Each known parameter may be given once (RFC 6749, section 3.1:
+    /// "Request and response parameters MUST NOT be included more than once.").
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut callback = Self::default();
         for pair in query_of(text.trim()).split('&').filter(|pair| !pair.is_empty()) {

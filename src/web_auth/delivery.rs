@@ -12,11 +12,11 @@ use crate::web_auth::pushed::push;
 use crate::web_auth::request::{AuthorizationRequest, Value, Written};
 use crate::web_auth::request_object::{LIFE, request_object};
 
-/// How the provider gets to know what a login asks for.
+/// The way in which the provider gets the authorization request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Delivery {
     pub(crate) way: Way,
-    /// What the request is signed by.
+    /// The key that signs the request.
     pub(crate) key: Option<PrivateKey>,
     pub(crate) urls: AuthorizeUrls,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Way {
 
 /// A request on its way.
 pub(crate) struct Delivered {
-    /// What the person's browser is sent to.
+    /// The URL for the person's browser.
     pub(crate) url: Url,
     /// For how long it is good, where that is shorter than the login.
     pub(crate) url_life: Option<Duration>,

@@ -17,10 +17,10 @@ use crate::web_auth::builder::WebAuth;
 /// The API is asked without a token. What it says of itself is taken from its own origin only, has to be about this very URL, and
 /// decides which provider the login is at, what the token is for and what it grants.
 ///
-/// Whoever runs the API chooses the provider: what a person types there is between them and it, and the tokens that come of it belong to
-/// that API alone. Put them nowhere else: [`AuthorizedClient::base_url`](crate::AuthorizedClient::base_url) with the same URL sees to
-/// that. When the API names another issuer one day, nothing of the old one is sent there: credentials are kept by issuer, and a client id is
-/// worth nothing elsewhere. A program that expects one issuer says so by [`issuer`](Self::issuer).
+/// The operator of the API chooses the provider. The person enters their password there, and the tokens belong to that API alone.
+/// Send them nowhere else: [`AuthorizedClient::base_url`](crate::AuthorizedClient::base_url) with the same URL ensures that. If the
+/// API names another issuer later, nothing of the old one is sent there: credentials are kept by issuer, and a client id is valid
+/// at its issuer only. A program that expects one issuer sets [`issuer`](Self::issuer).
 ///
 /// ```
 /// # async fn example() -> hallpass::Result<()> {
@@ -91,22 +91,23 @@ impl ApiDiscovery {
         Self { url, client: Client::Missing, scope: "openid".to_owned(), allowed_scopes: None, issuer: None, http_client: None }
     }
 
-    /// What the provider calls this program, or the https URL of a document that describes it
-    /// (`draft-ietf-oauth-client-id-metadata-document`), at providers that take such.
+    /// The client ID, or the https URL of a document that describes the program (`draft-ietf-oauth-client-id-metadata-document`),
+    /// at providers that accept one.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client = Client::Known(id.into());
         self
     }
 
-    /// Has the provider register the program under this name, with the redirect URIs on loopback that [`WebAuth::start`] uses
-    /// (RFC 7591). Do it once: keep the [`client_id`](Application::client_id) that comes of it, and give it the next time.
+    /// Registers the program at the provider under this name, with the redirect URIs on loopback that [`WebAuth::start`] uses (RFC
+    /// 7591). Do it once: keep the resulting [`client_id`](Application::client_id), and give it the next time.
     #[cfg(feature = "loopback")]
     pub fn register(mut self, name: impl Into<String>) -> Self {
         self.client = Client::New(name.into());
         self
     }
 
-    /// What to ask for beside what the API wants, separated by spaces, in place of `openid`: `openid offline_access`, say.
+    /// The scope to request in addition to the API's, separated by spaces, in place of `openid`: `openid offline_access`, for
+    /// example.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self
@@ -127,7 +128,7 @@ impl ApiDiscovery {
         self
     }
 
-    /// What the HTTP clients to the API and to the provider are made of, as in [`Application::http_client`]. It is called once for each.
+    /// Builds the HTTP clients for the API and for the provider, as in [`Application::http_client`]. It is called once for each.
     pub fn http_client(mut self, builder: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static) -> Self {
         self.http_client = Some(Box::new(builder));
         self

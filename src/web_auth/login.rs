@@ -33,9 +33,9 @@ impl WebAuth {
     /// token, and shows the person how it ended.
     ///
     /// # Errors
-    /// `Configuration`, `Discovery`, `Browser` (no free port, no browser), `TimedOut` (nobody came back, as when the
-    /// provider shows an error page because the redirect URI is not registered), `Cancelled` (the person refused),
-    /// `Callback`, `IdToken`, `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Network`.
+    /// `Configuration`, `Discovery`, `Browser` (no free port, no browser), `TimedOut` (no callback, as when the provider shows an
+    /// error page because the redirect URI is not registered), `Cancelled` (the person refused), `Callback`, `IdToken`,
+    /// `InvalidResponse`, `Server`, `MfaRequired`, `LoginRequired`, `Network`.
     ///
     /// # Cancel safety
     /// Dropping the future ends the login: the port is free at once, and nothing is left behind.
@@ -71,8 +71,8 @@ impl WebAuth {
         }
     }
 
-    /// The first half of a login, for programs that have a [`redirect_uri`](Self::redirect_uri) of their own: send the
-    /// person to [`PendingLogin::url`], and keep the rest until they come back.
+    /// The first half of a login, for programs that handle their [`redirect_uri`](Self::redirect_uri) themselves: send the person
+    /// to [`PendingLogin::url`], and keep the rest until they come back.
     ///
     /// # Errors
     /// `Configuration`, `Discovery`, `Network`, `TimedOut`; where the login is [`pushed`](Self::pushed), also `Server` and
@@ -107,7 +107,7 @@ impl WebAuth {
         Span::login(self.application.client_id()).watch(second_half).await
     }
 
-    /// Who finishes a login relies on what this asks for; the answer is checked for what the login has asked for.
+    /// Checks that the login asked for all that this program demands. The answer is checked for what the login asked for.
     fn asks_no_more_than(&self, login: &PendingLogin) -> Result<()> {
         let is_signed_alike = login.response_mode.is_signed() || !self.parameters.response_mode.is_signed();
         let is_bound_alike = login.secrets.dpop_key.is_some() || self.application.dpop_key().is_some() || !self.dpop_per_login;
@@ -120,7 +120,7 @@ impl WebAuth {
         ))
     }
 
-    /// Whether a login would ask for nothing that these do not grant.
+    /// Returns whether the credentials grant all that a login would ask for.
     #[cfg(feature = "loopback")]
     pub(crate) fn is_satisfied_by(&self, credentials: &Credentials) -> bool {
         let requested = &credentials.parts().requested;
@@ -212,7 +212,7 @@ impl WebAuth {
 
 #[cfg(feature = "loopback")]
 impl PendingLogin {
-    /// Whether this is to be looked at as its answer: nobody else knows its state.
+    /// Returns whether this is an answer to the login, by its state.
     fn is_answered_by(&self, text: &str) -> bool {
         let Ok(callback) = Callback::parse(text) else { return false };
         let signed = if self.response_mode.is_signed() { callback.unverified() } else { None };
@@ -221,7 +221,7 @@ impl PendingLogin {
     }
 }
 
-/// How the browser came back.
+/// The way in which the browser came back.
 #[cfg(feature = "loopback")]
 pub(super) enum Return {
     Arrived(Arrival),
@@ -238,7 +238,7 @@ impl WebAuth {
         }
     }
 
-    /// A browser in this terminal is open until it is closed, so the callback is waited for meanwhile.
+    /// Waits for the callback while a browser runs in this terminal, because it returns only when it is closed.
     pub(super) async fn wait_for_return(
         &self,
         listener: &mut Listener,

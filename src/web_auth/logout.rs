@@ -6,7 +6,7 @@ use crate::provider::Metadata;
 use crate::secret::Secret;
 use crate::web_auth::builder::WebAuth;
 
-/// What a logout at the provider does beside ending the session in the browser.
+/// The options of a logout at the provider, beside ending the session in the browser.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Logout {
@@ -29,7 +29,7 @@ impl Logout {
         self
     }
 
-    /// Where the provider sends the browser afterwards: an absolute URL that is registered there as a logout URL.
+    /// The URL that the provider sends the browser to afterwards: an absolute URL that is registered there as a logout URL.
     pub fn return_to(mut self, url: impl Into<String>) -> Self {
         self.return_to = Some(url.into());
         self
@@ -49,8 +49,8 @@ impl Logout {
 }
 
 impl WebAuth {
-    /// Where to send the browser to end the session there: `/v2/logout` at Auth0, else the provider's end_session_endpoint
-    /// (OpenID Connect RP-Initiated Logout 1.0). It does not revoke tokens, see [`Application::revoke`](crate::Application::revoke).
+    /// The URL that ends the browser's session there: `/v2/logout` at Auth0, else the provider's end_session_endpoint (OpenID
+    /// Connect RP-Initiated Logout 1.0). It does not revoke tokens, see [`Application::revoke`](crate::Application::revoke).
     ///
     /// # Errors
     /// `Discovery` when the provider has neither; `Network`, `TimedOut`.

@@ -46,12 +46,12 @@ struct Events<'a> {
 struct Object {}
 
 impl Application {
-    /// Checks what a provider posts to the back-channel logout URI of a web application, as the field `logout_token` of a form: who is
-    /// to be logged out here (OpenID Connect Back-Channel Logout 1.0, section 2.6). Anybody can post there; only what this returns is
-    /// the provider's word. Answer 200 then, and 400 for an error.
+    /// Verifies the field `logout_token` of a form that a provider posts to the back-channel logout URI of a web application: it
+    /// names the person or the session to log out here (OpenID Connect Back-Channel Logout 1.0, section 2.6). Any program can post
+    /// there; only a verified token is from the provider. Answer 200 then, and 400 for an error.
     ///
-    /// A token is good until [`expires_at`](LogoutToken::expires_at). Whoever has seen it can post it once more until then: it ends
-    /// sessions that began meanwhile, unless the program remembers its [`id`](LogoutToken::id).
+    /// A token is valid until [`expires_at`](LogoutToken::expires_at). Until then a program that has seen it can post it again: it
+    /// also ends newer sessions, unless the program remembers its [`id`](LogoutToken::id).
     ///
     /// ```
     /// # async fn example() -> hallpass::Result<()> {

@@ -10,7 +10,7 @@ use crate::requested_api::RequestedApi;
 use crate::token::{are_authorization_details, check_parameter, holds_scope};
 use crate::web_auth::response_mode::ResponseMode;
 
-/// What a login asks the provider for, beside what protects it.
+/// The parameters of a login, without those that protect it.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
     pub(crate) scope: Arc<str>,
@@ -18,7 +18,7 @@ pub(crate) struct Parameters {
     pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
     pub(crate) response_mode: ResponseMode,
-    /// In the order in which they were set; a name stands there once, but for `resource`.
+    /// In the order in which they were set. A name is unique, but for `resource`.
     others: Vec<Parameter>,
     /// The first thing that is wrong with them, said when the login starts.
     refusal: Option<Error>,
@@ -31,7 +31,7 @@ pub(crate) struct Parameter {
     pub(crate) kind: Kind,
 }
 
-/// What a parameter's value is in a request object: in a URL and in a form all are text.
+/// The type of a parameter's value in a request object. In a URL and in a form all are text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -71,12 +71,12 @@ impl Parameters {
         holds_scope(&self.scope, "openid")
     }
 
-    /// Whether the provider may show nothing to the person.
+    /// Returns whether the provider may show nothing to the person.
     pub(crate) fn are_silent(&self) -> bool {
         self.others.iter().any(|other| &*other.name == "prompt" && other.value.split(' ').any(|word| word == "none"))
     }
 
-    /// Whom the login page suggests, unless the program says so itself.
+    /// Sets the account that the login page suggests, unless the program has set one.
     pub(crate) fn hint(&mut self, person: String) {
         if !self.others.iter().any(|other| matches!(&*other.name, "login_hint" | "id_token_hint" | "login_hint_token")) {
             self.replace("login_hint", person, Kind::Text);
@@ -88,7 +88,7 @@ impl Parameters {
         self.others.iter().find(|other| &*other.name == name).map(|other| &*other.value)
     }
 
-    /// At most the other one's age. Without an ID token it is a wish, and whoever asked for it sees to it.
+    /// Lowers the highest age. Without an ID token it is a wish, which the caller has to check.
     pub(crate) fn limit_age(&mut self, age: Duration) {
         let wish = self.others.iter().position(|other| &*other.name == "max_age").map(|known| self.others.remove(known));
         let wish = wish.and_then(|wish| wish.value.parse().ok()).map(Duration::from_secs);

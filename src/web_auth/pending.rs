@@ -33,7 +33,7 @@ pub struct PendingLogin {
     pub(crate) scope: Arc<str>,
     pub(crate) api: Option<RequestedApi>,
     pub(crate) demands: Demands,
-    /// The login asked for `prompt=none`, so that nobody could be asked anything.
+    /// The login asked for `prompt=none`, so the person could not be asked anything.
     pub(crate) is_silent: bool,
     pub(crate) response_mode: ResponseMode,
     pub(crate) expires_at: Timestamp,
@@ -41,7 +41,7 @@ pub struct PendingLogin {
 }
 
 impl PendingLogin {
-    /// Where to send the person's browser.
+    /// The URL for the person's browser.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
@@ -55,10 +55,10 @@ impl PendingLogin {
         self.url_expires_at.map(Timestamp::to_offset_date_time)
     }
 
-    /// The login as text, to be kept until the callback comes: in an encrypted and authenticated cookie or on the server,
-    /// bound to this browser either way. Whoever has it can finish the login in the person's place, and whoever can alter it
-    /// decides what is checked then: it is not sealed. With DPoP the key is in it, too: keep it on the server then, or use
-    /// [`dpop_per_login`](crate::WebAuth::dpop_per_login), so that it is this login's alone.
+    /// The login as text, to be kept until the callback comes: in an encrypted and authenticated cookie or on the server, bound to
+    /// this browser either way. A holder of the text can finish the login in the person's place, and a program that can alter it
+    /// decides about the checks: it is not sealed. With DPoP it holds the key, too: keep it on the server then, or use
+    /// [`dpop_per_login`](crate::WebAuth::dpop_per_login), so that the key is this login's alone.
     #[must_use]
     pub fn to_secret_string(&self) -> Secret {
         let secrets = Zeroizing::new(base64url(&*self.secrets.random));
@@ -176,8 +176,7 @@ struct Kept<'a> {
 
 const VERSION: &str = "hallpass1.";
 
-/// What only this login knows: 96 bytes of the system's randomness, read at once and wiped on drop, and the key that its
-/// tokens are to be bound to.
+/// The secrets of one login: 96 random bytes, read at once and wiped on drop, and the key that its tokens are bound to.
 pub(crate) struct LoginSecrets {
     random: Zeroizing<[u8; 96]>,
     pub(crate) dpop_key: Option<DpopKey>,

@@ -31,8 +31,8 @@ struct Body<'a> {
     expires_in: Option<Seconds>,
 }
 
-/// Tells the provider the request directly, as this application, so that nobody on the way through the browser can read or
-/// alter it. An error repeats nothing of `hidden`.
+/// Sends the request to the provider directly, authenticated, so that no program on the way through the browser can read or alter
+/// it. An error repeats nothing of `hidden`.
 pub(crate) async fn push(application: &Application, metadata: &Metadata, form: Form, hidden: &[&str]) -> Result<Pushed> {
     let endpoint = metadata.pushed_authorization_request_endpoint.url()?;
     let reply = endpoint::post_hiding(application, CONTEXT, endpoint, form, hidden).await?;

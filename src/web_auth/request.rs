@@ -13,7 +13,7 @@ pub(crate) struct AuthorizationRequest<'a> {
     pub(crate) secrets: &'a LoginSecrets,
 }
 
-/// What a request is written to, one parameter after the other: a URL's query, a form, or the claims of a request object.
+/// The target of a request's parameters: a URL's query, a form, or the claims of a request object.
 pub(crate) trait Written {
     fn put(&mut self, name: &str, value: Value<'_>);
 }
@@ -33,7 +33,7 @@ impl AuthorizationRequest<'_> {
         self.write_protection(to);
     }
 
-    /// What is the same for each login.
+    /// Writes the parameters that are the same for each login.
     pub(crate) fn write_wishes(&self, to: &mut impl Written) {
         let Parameters { scope, demands, response_mode, .. } = &**self.parameters;
         to.put("response_type", Value::Text("code"));
@@ -61,7 +61,7 @@ impl AuthorizationRequest<'_> {
         to.put("code_challenge_method", Value::Text("S256"));
     }
 
-    /// What only this login has.
+    /// Writes the parameters of this login alone.
     pub(crate) fn write_protection(&self, to: &mut impl Written) {
         to.put("state", Value::Text(&self.secrets.state()));
         if holds_scope(&self.parameters.scope, "openid") {

@@ -33,7 +33,7 @@ pub(crate) fn request_object(
     key.sign(TYPE, metadata.request_object_algorithms.as_deref(), &claims.0).map(Zeroizing::new)
 }
 
-/// A request as the claims of a JWT: what is a number or JSON in itself stays so, and what stands there several times is an array.
+/// A request as the claims of a JWT: numbers and JSON keep their type, and a repeated parameter becomes an array.
 struct Claims(Map<String, Json>);
 
 impl Written for Claims {

@@ -1,7 +1,7 @@
 use crate::error::{Error, Result};
 
-/// How the provider's answer comes back: OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1; OAuth 2.0 Form Post
-/// Response Mode, section 2; JWT Secured Authorization Response Mode for OAuth 2.0 (JARM), section 2.3.
+/// The way in which the provider sends its answer: OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1; OAuth 2.0 Form
+/// Post Response Mode, section 2; JWT Secured Authorization Response Mode for OAuth 2.0 (JARM), section 2.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ResponseMode {
     #[default]

@@ -10,7 +10,7 @@ use crate::json::{self, Text};
 use crate::provider::{Metadata, Purpose};
 use crate::web_auth::callback::{Callback, Value, refused};
 
-/// What a signed response says (JARM, section 2.1), beside from whom, for whom and until when.
+/// The claims of a signed response (JARM, section 2.1) without its issuer, audience and expiry.
 #[derive(Deserialize)]
 struct Claims<'a> {
     #[serde(borrow)]
@@ -40,7 +40,7 @@ impl Callback {
         Self::from_claims(&Zeroizing::new(jws.payload))
     }
 
-    /// What its signed response says, whoever signed it: to know which callback to look at, and no more.
+    /// The claims of a signed response before its signature is verified: only to find the login that it answers.
     #[cfg(feature = "loopback")]
     pub(crate) fn unverified(&self) -> Option<Self> {
         let jws = CompactJws::parse(&self.response.as_ref()?.text, &["JWT"]).ok()?;

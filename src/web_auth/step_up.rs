@@ -4,9 +4,9 @@ use crate::token::scopes;
 use crate::web_auth::builder::WebAuth;
 
 impl WebAuth {
-    /// The login that an API's refusal asks for: this one with the scopes that were missing beside its own, the shorter `max_age` of the
-    /// two, and the API's `acr_values` (RFC 6750, section 3.1; RFC 9470, section 5). Where this login has `acr_values`, those of them stay
-    /// that the API names too, and all of them where it names none: an API weakens no demand of the program.
+    /// The login that an API's refusal asks for: this one with the missing scopes added, the shorter `max_age` of the two, and the
+    /// API's `acr_values` (RFC 6750, section 3.1; RFC 9470, section 5). If this login has `acr_values`, those that the API names
+    /// too stay, and all of them if it names none: an API weakens no demand of the program.
     ///
     /// The API decides what is asked for: [`StepUp::scope`] says it beforehand. For the session of a person,
     /// use [`CredentialsManager::step_up`](crate::CredentialsManager::step_up), or add [`same_person`](Self::same_person):

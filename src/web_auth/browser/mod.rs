@@ -35,8 +35,8 @@ pub use self::system::SystemBrowser;
 /// });
 /// ```
 pub trait Browser: Send + Sync + 'static {
-    /// Shows `url`, an http(s) URL, to the person. Returns when it was handed over; a browser that runs in this terminal may
-    /// take until it is closed, and the login goes on meanwhile.
+    /// Shows `url`, an http(s) URL, to the person. Returns when it was handed over. A browser that runs in this terminal may return
+    /// only when it is closed; the login waits for its callback at the same time.
     fn open(&self, url: &Url) -> impl Future<Output = Result<()>> + Send;
 
     /// A callback URL that arrived otherwise than over loopback: one that the person pasted, on a machine without a browser.

@@ -27,7 +27,7 @@ pub struct PrintUrl {
     pasted: Option<Arc<Pasted>>,
 }
 
-/// Lines that are read one at a time, when somebody wants one.
+/// Lines of a reader, read one at a time and on demand.
 struct Pasted {
     reader: Mutex<Box<dyn BufRead + Send>>,
     state: Mutex<State>,
@@ -61,7 +61,7 @@ impl PrintUrl {
         self.pasted_from(io::BufReader::new(io::stdin()))
     }
 
-    /// Lets the person paste the address they came back to, as a line of `reader`, which a thread of its own waits at.
+    /// Lets the person paste the address they came back to, as a line of `reader`. Another thread waits for the line.
     pub fn pasted_from(mut self, reader: impl BufRead + Send + 'static) -> Self {
         let reader: Mutex<Box<dyn BufRead + Send>> = Mutex::new(Box::new(reader));
         self.pasted = Some(Arc::new(Pasted { reader, state: Mutex::default(), changed: Notify::new() }));

@@ -14,9 +14,8 @@ use crate::worker;
 
 /// The system's browser.
 ///
-/// On Linux and the BSDs that is what `$BROWSER` names, else the desktop's choice. The URL is one argument of the browser's
-/// process, and no shell reads it. Where nobody could see a browser (no display, a remote shell) none is started, unless
-/// `$BROWSER` says how.
+/// On Linux and the BSDs it is the browser of `$BROWSER`, else the desktop's choice. The URL is one argument of the browser's
+/// process, and no shell reads it. Without a display, or in a remote shell, no browser is started, unless `$BROWSER` is set.
 ///
 /// The crate that starts it writes the command with the URL to the `log` crate at debug level, and other users of the
 /// machine may see it among the processes. No token can be had with a login's URL, since the PKCE verifier stays here; but
@@ -42,12 +41,12 @@ struct Fallback {
 }
 
 impl SystemBrowser {
-    /// The system's browser, and an error where there is none.
+    /// The system's browser; an error if there is none.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What shows the URL where this machine has no browser.
+    /// A fallback that shows the URL where this machine has no browser.
     pub fn or(mut self, fallback: impl Browser) -> Self {
         self.fallback = Some(Fallback { browser: Arc::new(fallback), in_use: Arc::new(watch::Sender::new(false)) });
         self
@@ -56,7 +55,7 @@ impl SystemBrowser {
 
 impl Browser for SystemBrowser {
     /// # Errors
-    /// `Browser` when there is none, none that anybody could see, or none in 10 seconds; `Configuration` for what is no web page.
+    /// `Browser` when there is none, no display for one, or none in 10 seconds; `Configuration` for a URL that is no web page.
     async fn open(&self, url: &Url) -> Result<()> {
         only_web_pages(url)?;
         let failure = match out_of_sight(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
@@ -116,7 +115,7 @@ async fn launch(limit: Duration, url: Url, options: BrowserOptions) -> Result<()
 /// The time to find a browser.
 const LAUNCH: Duration = Duration::from_secs(10);
 
-/// Why nobody would see a browser that is started here, by the environment's variables that are `set`.
+/// The reason why no person would see a browser that is started here, by the environment's variables that are `set`.
 fn out_of_sight(set: impl Fn(&str) -> bool) -> Option<&'static str> {
     let remote = set("SSH_CONNECTION") || set("SSH_TTY");
     if cfg!(any(target_os = "android", target_os = "ios")) {

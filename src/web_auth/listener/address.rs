@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// Where the browser comes back to: a host of this machine, the ports to try in their order, a path.
+/// The address that the browser comes back to: a host of this machine, the ports to try in their order, a path.
 ///
 /// The default is `http://127.0.0.1:21965/callback`, then :21966 and :21967: below the range that systems take
 /// ephemeral ports from, and few enough to be registered one by one where a provider compares ports exactly.
@@ -79,7 +79,7 @@ impl LoopbackAddress {
         &self.ports
     }
 
-    /// What must be listened on together.
+    /// The interfaces that have to be listened on together.
     pub(super) fn interfaces(&self) -> &'static [IpAddr] {
         match self.host {
             LoopbackHost::V4 => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -88,7 +88,7 @@ impl LoopbackAddress {
         }
     }
 
-    /// What the browser's `Host` header says for `port`: the default port is left out (RFC 9110, section 4.2.1).
+    /// The browser's `Host` header for `port`: the default port is left out (RFC 9110, section 4.2.1).
     pub(super) fn authority(&self, port: u16) -> String {
         let host = self.host_name();
         if port == 80 { host.to_owned() } else { format!("{host}:{port}") }

@@ -5,7 +5,7 @@ use http::StatusCode;
 /// An answer's bytes. Nothing of a request ever gets into one.
 pub(super) struct Answer(String);
 
-/// What every answer says beside its status.
+/// The headers of every answer.
 ///
 /// `no-store` and `no-referrer` because the address that was asked for holds the code; `close` because one connection
 /// serves one request.

@@ -13,13 +13,13 @@ use super::answer::Answer;
 use super::page::{CallbackPage, Shown};
 use super::request::{Expected, Refusal, Request};
 
-/// What the connections of one listener have in common.
+/// The data that the connections of one listener share.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) expected: Expected,
     page: CallbackPage,
     content_security_policy: String,
-    /// What the page at the end shows; there is no such page before a callback was taken.
+    /// The content of the page at the end; there is no such page before a callback was taken.
     end: Mutex<Option<Shown>>,
     /// An answer came by GET where a form was asked for.
     came_by_get: AtomicBool,
@@ -28,7 +28,7 @@ pub(super) struct Site {
 /// One connection being served. Dropping it closes it.
 pub(super) type Connection = Pin<Box<dyn Future<Output = Served> + Send>>;
 
-/// What came of a connection.
+/// The outcome of a connection.
 pub(super) enum Served {
     /// It has had its answer, and is closed.
     Answered,
@@ -44,12 +44,11 @@ pub(super) struct Held {
     pub(super) stream: TcpStream,
 }
 
-/// From the first byte to the last of a request. Browsers open connections ahead of need; those that say nothing that
-/// long are opened anew by them.
+/// From the first byte to the last of a request. Browsers open connections in advance; they open silent ones again after this time.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// How long, and for how many bytes, a connection that was answered is listened to: closing it with bytes unread resets
-/// it, and the browser would lose the answer.
+/// The time, and the number of bytes, for which an answered connection is read: closing it with unread bytes resets it, and the
+/// browser would lose the answer.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -128,7 +127,7 @@ pub(super) fn send_on(site: Arc<Site>, stream: TcpStream) -> Connection {
     })
 }
 
-/// Whether it arrives is the browser's affair: nothing depends on it.
+/// Nothing depends on its arrival.
 async fn send(mut stream: TcpStream, answer: &Answer) {
     let written = timeout(ANSWER_DEADLINE, async {
         stream.write_all(answer.as_bytes()).await?;

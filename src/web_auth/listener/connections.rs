@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Served};
 
-/// The connections that are served at the same time, oldest first: polled by whoever waits at the listener, and bounded.
+/// The connections that are served at the same time, oldest first: a bounded number, polled by the future that waits at the
+/// listener.
 ///
 /// When there are too many, the oldest makes room for the newest: a browser speaks as soon as it is connected, so the
 /// oldest is the one least likely to be the browser.

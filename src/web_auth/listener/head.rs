@@ -16,7 +16,7 @@ pub(super) struct Head<'a> {
 pub(super) struct HeadScanner {
     seen: usize,
     line_start: usize,
-    /// Where the headers begin, once the request line was seen.
+    /// The position of the headers, once the request line was seen.
     headers_start: Option<usize>,
 }
 

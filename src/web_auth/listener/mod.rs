@@ -34,8 +34,8 @@ use crate::worker;
 
 /// Waits on a port of this machine for the browser to come back (RFC 8252, section 7.3).
 ///
-/// It has no task of its own: connections are served while one of its futures is polled, and dropping it closes them
-/// all and frees the port at once.
+/// It has no task: connections are served while one of its futures is polled, and dropping it closes them all and frees the port at
+/// once.
 pub(crate) struct Listener {
     redirect_uri: String,
     site: Arc<Site>,
@@ -45,19 +45,19 @@ pub(crate) struct Listener {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// What happened at the listener that somebody has to decide about.
+/// An event of the listener that a login decides about.
 enum Event {
     Callback(Held),
     EndPageShown,
 }
 
-/// How long the browser is left waiting for the end of a login, before it sends the person back to the application.
+/// The time for which the browser waits for the end of a login, before it is sent to the page that leads back to the application.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the browser has to fetch the page at the end.
+/// The time in which the browser has to fetch the page at the end.
 const END_PAGE_DEADLINE: Duration = Duration::from_secs(1);
 /// A system that cannot accept (no file descriptors left, say) is asked again after that.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// How often a free port is looked for where two interfaces must have the same one.
+/// The number of tries to find a port that is free on both interfaces.
 const FREE_PORT_TRIES: usize = 16;
 
 impl Listener {
@@ -91,18 +91,18 @@ impl Listener {
         Err(none_free(address, &failure).with_source(failure))
     }
 
-    /// What the provider is told, to the letter.
+    /// The redirect URI, exactly as the provider gets it.
     pub(crate) fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
 
-    /// Whether an answer came in a URL where a form was asked for.
+    /// Returns whether an answer came in a URL where a form was asked for.
     pub(crate) fn has_come_by_get(&self) -> bool {
         self.site.has_come_by_get()
     }
 
-    /// Waits for the request that `belongs` recognises by its raw query (or form). All others get their 4xx, and the
-    /// wait goes on: nobody but the provider's answer can end a login.
+    /// Waits for the request that `belongs` recognises by its raw query (or form). All others get a 4xx, and the wait goes on: only
+    /// the provider's answer can end a login.
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping the future.
@@ -117,8 +117,8 @@ impl Listener {
         }
     }
 
-    /// Finishes the login while the browser waits, and serves whoever else comes. When it takes too long, the browser
-    /// is sent to a page that says to go back to the application.
+    /// Finishes the login while the browser waits, and serves other requests. When it takes too long, the browser is sent to a page
+    /// that says to go back to the application.
     pub(crate) async fn while_pending<T>(&mut self, arrival: &mut Arrival, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let mut patience = pin!(sleep_until(Instant::now() + PATIENCE));
@@ -220,7 +220,7 @@ impl std::fmt::Debug for Listener {
 const END_PATH: &str = "/finished";
 const OTHER_END_PATH: &str = "/done";
 
-/// All of the interfaces, or none: whoever had the other one would get the callback.
+/// Binds all of the interfaces, or none: a program that listens on the other one would get the callback.
 fn bind_all(interfaces: &[IpAddr], port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let mut tries = if port == 0 && interfaces.len() > 1 { FREE_PORT_TRIES } else { 1 };
     loop {
@@ -250,12 +250,11 @@ fn bind_once(interfaces: &[IpAddr], mut port: u16) -> io::Result<(Vec<TcpListene
 
 /// One socket, for us alone.
 ///
-/// Unix: `SO_REUSEADDR` lets the next login have the port while connections of this one are in TIME_WAIT; it lets
-/// nobody listen on an address and port that is listened on, and `SO_REUSEPORT`, which does, is not set. Windows gives
-/// a port out again without it, while with it anybody could take a port that is in use: it is not set there, and since
-/// Windows Server 2003 a port that was bound without it is closed to other users, though not to other programs of the
-/// same user that insist (`SO_EXCLUSIVEADDRUSE` would, but cannot be had without unsafe code). PKCE and `state` hold in
-/// any case.
+/// Unix: `SO_REUSEADDR` lets the next login have the port while connections of this one are in TIME_WAIT. It lets no other socket
+/// listen on an address and port that is listened on; `SO_REUSEPORT`, which does, is not set. Windows gives a port out again
+/// without it, and with it any program could take a port that is in use: it is not set there. Since Windows Server 2003 a port that
+/// was bound without it is closed to other users, but not to other programs of the same user that insist (`SO_EXCLUSIVEADDRUSE`
+/// would close it, but needs unsafe code). PKCE and `state` protect the login in any case.
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     #[cfg(unix)]

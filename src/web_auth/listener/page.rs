@@ -40,7 +40,7 @@ struct OwnHtml {
     body: String,
 }
 
-/// How it ended, as far as the person in front of the browser is concerned.
+/// The outcome that a person at the browser is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageOutcome {
     /// The login was verified.
@@ -69,7 +69,7 @@ impl CallbackPage {
         Self::default()
     }
 
-    /// What the person knows your application by.
+    /// The name by which the person knows your application.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

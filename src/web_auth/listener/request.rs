@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 use super::head::{HEAD_MAX, Head, HeadScanner};
 use crate::web_auth::response_mode::ResponseMode;
 
-/// What a request has to be, to be any of ours.
+/// The properties of a request to this listener.
 #[derive(Debug)]
 pub(crate) struct Expected {
     /// The value of `Host`.
     pub(crate) authority: String,
     pub(crate) callback_path: String,
-    /// Where the browser is sent when the callback was taken.
+    /// The path that the browser is sent to when the callback was taken.
     pub(crate) end_path: &'static str,
     pub(crate) mode: ResponseMode,
 }
@@ -47,7 +47,7 @@ impl From<StatusCode> for Refusal {
 }
 
 impl Request {
-    /// Reads one request, and nothing that comes after it. `None`: nobody said anything.
+    /// Reads one request, and nothing that follows it. `None`: the connection was silent.
     pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin), expected: &Expected) -> Result<Option<Self>, Refusal> {
         // One buffer that never grows, so that no copy of a code is left behind when it is wiped.
         let mut bytes = Zeroizing::new(vec![0; HEAD_MAX]);
@@ -131,8 +131,8 @@ fn is_answer_by_get(head: &Head<'_>, expected: &Expected) -> bool {
         && form_urlencoded::parse(head.query.as_bytes()).any(is_answer)
 }
 
-/// A page that a person navigated to, not an image, a frame or a script's request on somebody's page (W3C Fetch
-/// Metadata). Browsers that do not say are believed.
+/// Accepts a page that a person navigated to, and not an image, a frame or a script's request on another page (W3C Fetch Metadata).
+/// Browsers that do not send these headers are believed.
 fn from_a_person(head: &Head<'_>) -> Result<(), StatusCode> {
     let document = head.header("sec-fetch-dest")?.is_none_or(|destination| destination == b"document");
     let navigation = head.header("sec-fetch-mode")?.is_none_or(|mode| mode == b"navigate");
