@@ -10,7 +10,7 @@ use crate::web_auth::Callback;
 pub(super) static QUIET: LazyLock<Metadata> = LazyLock::new(|| metadata(false));
 pub(super) static NAMES_ITSELF: LazyLock<Metadata> = LazyLock::new(|| metadata(true));
 
-/// What came to the redirect URI yields a code exactly when RFC 6749, section 4.1.2, and RFC 9207 say so, in whatever form it came.
+/// The parameters at the redirect URI yield a code exactly when RFC 6749, section 4.1.2, and RFC 9207 allow it, in every form.
 pub fn callback(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for metadata in [&*QUIET, &*NAMES_ITSELF] {

@@ -86,7 +86,7 @@ fn verify(text: &Secret, flow: Flow<'_>) -> Option<IdToken> {
     }
 }
 
-/// What holds in every flow.
+/// Checks the rules of every flow.
 fn checked(payload: &[u8], token: &IdToken) -> Option<Value> {
     json::refuse_duplicates(payload).expect("no claim stands there twice");
     let claims = read_by_another(payload)?;

@@ -6,7 +6,7 @@ use crate::device::Answer;
 use crate::error::is_unprintable;
 use crate::origin;
 
-/// What a device login shows to a person can be shown: a code of printable characters, and pages that are what they look like.
+/// The code and the pages of a device login are safe to show: printable characters, and http or https URLs.
 pub fn device_answer(body: &[u8]) {
     match Answer::read(&json_reply(body)) {
         Ok(answer) => {

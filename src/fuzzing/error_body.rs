@@ -14,7 +14,7 @@ use crate::error::ErrorKind;
 use crate::form::{Form, leaks_into, repeats};
 use crate::transport::Reply;
 
-/// What an error must not repeat, as it is and as it is sent.
+/// The secrets that an error must not repeat, as they are and as they are sent.
 const SECRETS: [&str; 6] =
     ["canary+code/1&=", "canary%2Bcode%2F1%26%3D", "canary refresh", "canary+refresh", "canary-client-secret", "canary_nonce"];
 

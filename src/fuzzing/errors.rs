@@ -1,4 +1,4 @@
-//! What holds of every error, whatever it is about.
+//! The rules for every error.
 
 use std::error::Error as _;
 

@@ -5,7 +5,7 @@ use super::made_up::{CANARY, json_reply, read_by_another};
 use crate::json;
 use crate::token::Introspection;
 
-/// A token is good only where the provider says so once and in so many words, and what is said of it can be read.
+/// A token is active only where the provider says it once and as a boolean, and its description is readable.
 pub fn introspection(body: &[u8]) {
     let token = match Introspection::read(&json_reply(body)) {
         Ok(token) => token,

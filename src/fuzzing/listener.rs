@@ -42,7 +42,7 @@ fn read(bytes: &[u8], mode: ResponseMode, step: usize) -> Result<Read, Refusal> 
     })
 }
 
-/// As somebody would read it who looks at lines only.
+/// A simple reader that looks at lines only.
 fn check(bytes: &[u8], mode: ResponseMode, text: &str) {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a request has a head");
     let head = String::from_utf8_lossy(&bytes[..end]);

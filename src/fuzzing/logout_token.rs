@@ -6,7 +6,7 @@ use super::signing::{CONFIDENTIAL, METADATA, check_envelope, signed};
 use crate::json;
 use crate::web_auth::LogoutToken;
 
-/// Whatever a provider signs, it logs nobody out unless it is a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6).
+/// A signed token ends a session only if it is a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6).
 pub fn logout_token(payload: &[u8]) {
     let token = match at_once(LogoutToken::verified(&signed(payload), &CONFIDENTIAL, &METADATA)) {
         Ok(token) => token,

@@ -53,12 +53,12 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_800_000_000)
 }
 
-/// The same JSON as somebody else reads it: in full, so that it may find something wrong in members that nobody here looks at.
+/// The same JSON, read in full by another parser: it may refuse members that this crate does not read.
 pub(super) fn read_by_another(json: &[u8]) -> Option<Value> {
     serde_json::from_slice(json).ok()
 }
 
-/// What a future comes to that has nothing to wait for.
+/// The result of a future that has nothing to wait for.
 pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

@@ -1,4 +1,4 @@
-//! Bytes that nobody sent, for every parser of bytes from outside.
+//! Random bytes for every parser of bytes from outside.
 //!
 //! `tests/fuzz` makes them up, and its corpus goes through the same functions at every `cargo test`. Each panics when what it holds to
 //! is not so: that is more than that nothing panics.

@@ -1,4 +1,4 @@
-//! Callbacks that are nearly right, or right: chance by itself finds no state of a login.
+//! Callbacks that are nearly right, or right: random bytes would never have a login's state.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use super::callback::{NAMES_ITSELF, QUIET, expected};
 use super::made_up::{ISSUER, LOGIN};
 
-/// A parameter as it should be, or one that should not be there; then what becomes of it.
+/// A parameter that is right, or one too many; then its change.
 type Parameter = (&'static str, String, Change);
 
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::client_auth::PrivateKey;
 use crate::jose::{CompactJws, Jwk};
 use crate::json;
 
-/// What is read as a private key signs what its public half verifies, is written as it is read, and shows nothing of itself.
+/// A private key signs so that its public half verifies, is written as it is read, and shows no part of itself.
 pub fn private_key(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for key in [PrivateKey::from_pem(text), PrivateKey::from_jwk(text)] {

@@ -12,7 +12,7 @@ use crate::transport::Reply;
 
 static API: LazyLock<Url> = LazyLock::new(|| Url::parse("https://api.example.com/v1").expect("it is a URL"));
 
-/// What an API says of itself is fetched from its own origin, and believed of itself alone (RFC 9728).
+/// An API's metadata is fetched from its own origin, and is about this API alone (RFC 9728).
 ///
 /// Headers first, a line each, of a refusal; after an empty line, the document.
 pub fn protected_resource(bytes: &[u8]) {

@@ -8,7 +8,7 @@ use super::made_up::now;
 use crate::clock::Timestamp;
 use crate::transport::Reply;
 
-/// A wait is never longer than a day, whoever asks for it: seconds as they stand there, or until a date.
+/// A pause is never longer than a day: seconds as sent, or until a date.
 ///
 /// The first line is `Retry-After`, the second `x-ratelimit-reset`.
 pub fn retry_after(bytes: &[u8]) {

@@ -35,7 +35,7 @@ pub(super) fn signed(payload: &[u8]) -> String {
         .expect("a shared secret signs everything")
 }
 
-/// What has to be so of every JWT that is believed: from whom, for whom, and when.
+/// The rules for every JWT: its issuer, its audience and its times.
 pub(super) fn check_envelope(claims: &Value, is_for_several: bool) {
     check_parties(claims, is_for_several);
     // The clock is the machine's: years of leeway tell what is over from what is not.

@@ -8,7 +8,7 @@ use crate::store::{Record, RecordKey, SealingKey, SealingKeys};
 static KEY: LazyLock<RecordKey> = LazyLock::new(|| RecordKey::new(ISSUER, CLIENT_ID, ""));
 static SEALING_KEYS: LazyLock<SealingKeys> = LazyLock::new(|| SealingKey::from_bytes([7; 32]).into());
 
-/// What a store gives back is what was stored, or an error; and what was sealed opens unchanged or not at all.
+/// A store returns the record that was stored, or an error. A sealed record opens unchanged or not at all.
 ///
 /// The bytes are taken for a record, for a sealed one, and for what a record holds.
 pub fn stored_record(bytes: &[u8]) {

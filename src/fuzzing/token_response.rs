@@ -6,7 +6,7 @@ use crate::endpoint;
 use crate::json;
 use crate::token::TokenResponse;
 
-/// A token endpoint's answer yields the access token that stands there, once, and nothing of an answer that is refused is shown.
+/// A token endpoint's answer yields the access token that it has, once. A refused answer shows nothing.
 pub fn token_response(body: &[u8]) {
     let reply = json_reply(body);
     // The provider's own words are for `error_body`.

@@ -8,7 +8,7 @@ use crate::step_up::StepUp;
 /// Challenges are read as they are written: printed by the grammar, they are the same challenges. What an API asks for by them fits into
 /// an error.
 ///
-/// Each line is a header of its own.
+/// Each line is another header.
 pub fn www_authenticate(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).take(64) {

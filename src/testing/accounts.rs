@@ -12,7 +12,7 @@ use super::seen::SeenRequest;
 use super::tenant::Tenant;
 use super::user::WRONG_PASSWORD;
 
-/// Who has signed up, by address in lower case, with which password.
+/// The passwords of the accounts, by email address in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Accounts(HashMap<String, String>);
 
@@ -24,7 +24,7 @@ pub(super) struct FirstFactor {
 }
 
 impl Tenant {
-    /// Who has no password of their own is let in by any but `wrong`.
+    /// A user without a configured password logs in with any but `wrong`.
     pub(super) fn is_password_of(&self, email: &str, password: &str) -> bool {
         let chosen = self.accounts().0.get(&email.to_lowercase()).cloned();
         let user = self.user(email);
@@ -104,7 +104,7 @@ impl Tenant {
         FirstFactor { grant, asked }
     }
 
-    /// Tokens for whoever has shown all factors.
+    /// Issues tokens to a person who has shown all factors.
     pub(super) fn tokens_for(&self, FirstFactor { grant, asked }: FirstFactor, jkt: Option<String>) -> Value {
         let grant = Grant { jkt, ..grant };
         let offline = grant.scope.split(' ').any(|word| word == "offline_access");

@@ -19,13 +19,13 @@ use super::tenant::Tenant;
 use super::userinfo::bound;
 use crate::crypto;
 
-/// An API that wants an access token: 200 with a good one, 401 without, 403 where it lacks the scope (RFC 6750, section 3.1). A
-/// token that is bound to a key needs a good DPoP proof beside it (RFC 9449, section 7).
+/// An API that needs an access token: 200 with a valid one, 401 without, 403 where it lacks the scope (RFC 6750, section 3.1). A
+/// token that is bound to a key needs a valid DPoP proof as well (RFC 9449, section 7).
 ///
-/// It answers every method and path, and says in JSON what it saw: `method`, `path`, `query`, `sub` and `scope` of the token,
-/// `body_length` and `body_sha256` (in hex). Under `/echo` it answers with the body itself. Its root is also a name of its own for it,
-/// beside the audience, and it says who logs people in for it (RFC 9728). Like the provider it has a thread of
-/// its own, ends with its last clone, notes every request, and goes wrong on demand. Another `Api` is another origin.
+/// It answers every method and path, and describes the request in JSON: `method`, `path`, `query`, `sub` and `scope` of the token,
+/// `body_length` and `body_sha256` (in hex). Under `/echo` it answers with the body. Its root is another name for it, in addition
+/// to the audience, and it names the issuer that logs people in for it (RFC 9728). Like the provider it runs on another thread,
+/// ends with its last clone, notes every request, and fails on demand. Another `Api` is another origin.
 ///
 /// ```
 /// use hallpass::testing::{Api, TestProvider};
@@ -53,7 +53,7 @@ pub struct Api {
     url: Url,
 }
 
-/// What stands before the API's content.
+/// The check before the API's content.
 struct Door {
     tenant: Arc<Tenant>,
     url: Url,
@@ -99,12 +99,12 @@ impl Api {
         self.door.rules().scopes.push((path.to_owned(), scope.to_owned()));
     }
 
-    /// From now on this token is refused as invalid, whoever issued it.
+    /// Refuses this token from now on, by any issuer.
     pub fn refuse(&self, token: &str) {
         self.door.rules().refused.push(token.to_owned());
     }
 
-    /// From now on this token is good for everything, whoever issued it.
+    /// Accepts this token for everything from now on, by any issuer.
     pub fn accept(&self, token: &str) {
         self.door.rules().accepted.push(token.to_owned());
     }
@@ -115,7 +115,7 @@ impl Api {
         self.door.proofs.renew_nonce();
     }
 
-    /// How many requests it has seen.
+    /// The number of requests so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.door.intake.count()

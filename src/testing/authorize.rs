@@ -16,7 +16,7 @@ use crate::token::are_authorization_details;
 pub(super) enum Refusal {
     /// RFC 6749, section 4.1.2.1: "MUST NOT automatically redirect the user-agent to the invalid redirection URI"
     Page(StatusCode, &'static str, String),
-    /// What the application is told, by way of the browser.
+    /// An error that the application gets through the browser.
     Redirect(Box<Ask>, &'static str, &'static str),
 }
 
@@ -40,7 +40,7 @@ impl Tenant {
         }
     }
 
-    /// What was asked for, once it is known that it may be.
+    /// Checks a request at `/authorize`.
     pub(super) fn check(&self, parameters: &[(String, String)]) -> Result<Ask, Refusal> {
         let value = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let page = |title, text: String| Refusal::Page(StatusCode::BAD_REQUEST, title, text);

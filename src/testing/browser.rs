@@ -12,8 +12,8 @@ use crate::web_auth::Browser;
 
 /// The person at a [`TestProvider`](super::TestProvider)'s pages: goes where a link leads, logs in, agrees, and comes back.
 ///
-/// It keeps cookies as a browser does: whoever logged in once is logged in the next time. A clone is the same browser. It is a
-/// [`Browser`], for logins that open one, and [`visit`](Self::visit) is for those that come back to a redirect URI of one's own.
+/// It keeps cookies as a browser does: a person who logged in once is logged in the next time. A clone is the same browser. It is a
+/// [`Browser`], for logins that open one, and [`visit`](Self::visit) is for those that come back to another redirect URI.
 #[derive(Clone)]
 pub struct TestBrowser {
     user: String,
@@ -27,11 +27,11 @@ struct Inner {
     client: reqwest::Client,
     cookies: Mutex<Vec<Cookie>>,
     pages: watch::Sender<Vec<Page>>,
-    /// What is yet to be pasted.
+    /// The text that is still to be pasted.
     clipboard: watch::Sender<Option<String>>,
 }
 
-/// How the callback reaches the application.
+/// The way in which the callback reaches the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Returning {
     Alone,
@@ -45,7 +45,7 @@ struct Cookie {
     value: String,
 }
 
-/// What a person has before their eyes at the end.
+/// The page that a person sees at the end.
 #[derive(Debug, Clone)]
 pub struct Page {
     url: Url,
@@ -53,7 +53,7 @@ pub struct Page {
     text: String,
 }
 
-/// Where a walk through the provider's pages ends.
+/// The end of a walk through the provider's pages.
 enum End {
     Elsewhere(String),
     /// By a form.
@@ -91,35 +91,35 @@ impl TestBrowser {
         }
     }
 
-    /// Somebody else.
+    /// Logs in as another user.
     #[must_use]
     pub fn user(mut self, email: impl Into<String>) -> Self {
         self.user = email.into();
         self
     }
 
-    /// Another password. With `wrong` the login ends on the page that says so.
+    /// Types another password. With `wrong` the login ends on the page for a wrong password.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// Somebody who presses “Cancel”: the provider answers `access_denied`.
+    /// Presses “Cancel”: the provider answers `access_denied`.
     #[must_use]
     pub fn refusing(mut self) -> Self {
         self.refusing = true;
         self
     }
 
-    /// Somebody who logs in and closes the window before it comes back to the application.
+    /// Logs in and closes the window before the browser comes back to the application.
     #[must_use]
     pub fn without_returning(mut self) -> Self {
         self.returning = Returning::Never;
         self
     }
 
-    /// Somebody at another machine, where the callback leads nowhere: they paste its URL (see [`Browser::pasted`]).
+    /// Is at another machine, where the callback leads nowhere: the person pastes its URL (see [`Browser::pasted`]).
     #[must_use]
     pub fn pasting(mut self) -> Self {
         self.returning = Returning::Pasting;
@@ -141,7 +141,7 @@ impl TestBrowser {
         }
     }
 
-    /// Goes through the provider's pages to a page that leads no further: a device's code is confirmed, somebody is logged out.
+    /// Goes through the provider's pages to a page that leads no further: a device's code is confirmed, or a logout has ended.
     ///
     /// # Errors
     /// `Browser` when the provider sends the browser elsewhere; `Network` and `TimedOut` when it does not answer.
@@ -223,7 +223,7 @@ impl TestBrowser {
         Err(going_in_circles())
     }
 
-    /// What the person types into the form on this page, and which button they press.
+    /// Fills in the form on this page, and chooses the button.
     fn fill(&self, page: &Page) -> Option<Result<Step>> {
         let (_, form) = page.text.split_once("<form ")?;
         let (form, _) = form.split_once("</form>")?;
@@ -329,7 +329,7 @@ impl fmt::Debug for TestBrowser {
 }
 
 impl Page {
-    /// Where it is.
+    /// The URL of the page.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
@@ -347,7 +347,7 @@ impl Page {
         &self.text
     }
 
-    /// What stands in its `<title>`; nothing when there is none.
+    /// The content of its `<title>`; nothing when there is none.
     #[must_use]
     pub fn title(&self) -> String {
         let title = self.text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));

@@ -9,7 +9,7 @@ use super::tenant::Tenant;
 use super::user::TestUser;
 use crate::crypto::Algorithm;
 
-/// How a [`TestProvider`] is to behave, before it starts.
+/// The settings of a [`TestProvider`], before it starts.
 ///
 /// # Defaults
 /// A free port; the issuer is the root of its origin with a slash at its end, as at Auth0; access tokens live a day; ID tokens are
@@ -105,19 +105,19 @@ impl TestProviderBuilder {
         self
     }
 
-    /// A person with claims of their own. Others may log in, too.
+    /// Adds a person with other claims. Other people may log in, too.
     pub fn user(mut self, user: TestUser) -> Self {
         self.settings.users.push(user);
         self
     }
 
-    /// How long access tokens live, in whole seconds.
+    /// The life of access tokens, in whole seconds.
     pub fn access_token_life(mut self, life: Duration) -> Self {
         self.settings.access_token_life = life;
         self
     }
 
-    /// What signs ID tokens: `RS256`, `PS256`, `ES256`, `ES384`, `EdDSA` …, or `HS256` with the client's secret.
+    /// The algorithm of ID tokens: `RS256`, `PS256`, `ES256`, `ES384`, `EdDSA` …, or `HS256` with the client's secret.
     ///
     /// # Panics
     /// When there is no such algorithm.
@@ -132,7 +132,7 @@ impl TestProviderBuilder {
         self
     }
 
-    /// How long after a rotation the token before is still good.
+    /// The time after a rotation for which the token before is still valid.
     pub fn reuse_interval(mut self, interval: Duration) -> Self {
         self.settings.reuse_interval = interval;
         self
@@ -157,7 +157,7 @@ impl TestProviderBuilder {
         self
     }
 
-    /// Logins have to be pushed (RFC 9126): the metadata says so, and no other begins.
+    /// Requires that logins are pushed (RFC 9126): the metadata says it, and other logins are refused.
     pub fn require_pushed_requests(mut self) -> Self {
         self.settings.requires_pushed_requests = true;
         self

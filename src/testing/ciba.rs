@@ -94,7 +94,7 @@ impl Tenant {
         Ok(self.respond(&grant, &asked, refresh_token.as_deref(), None))
     }
 
-    /// Whose email address this is, or stands in it.
+    /// The email address that a hint names.
     fn hinted(&self, name: &str, hint: &str) -> Option<String> {
         match name {
             "id_token_hint" => self.email_of(self.signed_claims(hint)?.get("sub")?.as_str()?),

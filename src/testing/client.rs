@@ -31,7 +31,7 @@ pub struct TestClient {
     logout_urls: Vec<String>,
 }
 
-/// How an application authenticates (OpenID Connect Core 1.0, section 9; RFC 8705, section 2).
+/// The method of client authentication (OpenID Connect Core 1.0, section 9; RFC 8705, section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientMethod {
     None,
@@ -42,10 +42,10 @@ pub(super) enum ClientMethod {
     Tls,
 }
 
-/// Whether a client's tokens are bound to a key.
+/// The binding of a client's tokens to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dpop {
-    /// Where it shows a proof.
+    /// If it shows a proof.
     Optional,
     Required,
     RequiredWithNonce,
@@ -67,7 +67,8 @@ impl TestClient {
         }
     }
 
-    /// One that authenticates with a secret (by HTTP Basic, in the form, or by an assertion), and may ask for tokens of its own.
+    /// A client that authenticates with a secret (by HTTP Basic, in the form, or by an assertion), and may have tokens without a
+    /// person.
     #[must_use]
     pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { secret: Some(secret.into()), ..Self::public(id) }
@@ -205,7 +206,7 @@ fn loopback(url: &str) -> Option<Url> {
 }
 
 pub(super) const NATIVE: &str = "native";
-/// What a program is told that registers itself.
+/// The client ID of every registration.
 pub(super) const REGISTERED: &str = "registered";
 pub(super) const WEB: &str = "web";
 pub(super) const WEB_SECRET: &str = "web-secret-Zq7Lw9XcR2tV5nB8mK4hJ1fD6";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::application::Application;
 use crate::clock::Clock;
 
-/// The wall clock, shifted at will: a token expires, a laptop wakes up, and nobody waits for it.
+/// A wall clock that a test shifts: a token expires, or a laptop wakes up, without waiting.
 ///
 /// It goes on with the system's time, plus what it was shifted by. Clones are the same clock, so that the provider and
 /// the program under test share one.
@@ -50,7 +50,7 @@ impl TestClock {
 }
 
 impl Application {
-    /// Tells the time by a test's clock: what it keeps expires when the test says so.
+    /// Reads the time from a test's clock: tokens expire when the test says it.
     #[must_use]
     pub fn clock(self, clock: &TestClock) -> Self {
         self.with_clock(clock.clock())

@@ -9,9 +9,9 @@ use crate::crypto;
 use crate::error::{ErrorKind, Result};
 use crate::store::{CredentialsStore, Lock, Record, RecordFilter, RecordKey};
 
-/// What every [`CredentialsStore`] has to do. Each call of `handle` gives a way to the same place: clones of one store, or two
-/// connections to one database. It uses keys that nobody else has, and removes what it stored. A store that cannot list its
-/// records says so with `Configuration`, and passes all the same.
+/// The contract of every [`CredentialsStore`]. Each call of `handle` gives access to the same store: clones of one store, or two
+/// connections to one database. It uses new keys, and removes its records. A store that cannot list its records returns
+/// `Configuration` for that, and passes.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

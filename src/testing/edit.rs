@@ -19,7 +19,7 @@ pub(super) enum Edit {
 }
 
 impl Edit {
-    /// Whether it works on text that JSON could not hold afterwards; such edits come last.
+    /// Returns whether it edits text that is no JSON afterwards; such edits come last.
     pub(super) fn is_textual(&self) -> bool {
         matches!(self, Self::Duplicate(..) | Self::Replace(..))
     }
@@ -87,7 +87,7 @@ fn alter_object(response: &mut Response<Bytes>, alter: impl FnOnce(&mut serde_js
     *response.body_mut() = body.to_string().into();
 }
 
-/// Where a redirect leads, in the parts that edits are about.
+/// The target of a redirect, in the parts that edits change.
 struct Location {
     base: String,
     query: Option<String>,

@@ -1,6 +1,6 @@
 use super::passwordless::LINK_PATH;
 
-/// What the provider can be asked for, each counted by itself.
+/// The endpoints of the provider. Each is counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -29,7 +29,7 @@ pub enum Endpoint {
     DeviceCode,
     /// `/activate`: where the person types a device's code.
     Activate,
-    /// `/bc-authorize`: where a person is asked on a device of their own (CIBA).
+    /// `/bc-authorize`: asks a person on another device (CIBA).
     Ciba,
     /// `/v2/logout` and `/oidc/logout`
     Logout,
@@ -39,13 +39,13 @@ pub enum Endpoint {
     SignUp,
     /// `/dbconnections/change_password`
     ChangePassword,
-    /// `/passwordless/start`: a code or a link for somebody.
+    /// `/passwordless/start`: sends a code or a link.
     PasswordlessStart,
-    /// `/mfa/authenticators`, and what stands under it: the second factors that somebody has.
+    /// `/mfa/authenticators`, and the paths under it: a person's second factors.
     MfaAuthenticators,
-    /// `/mfa/associate`: another second factor for somebody.
+    /// `/mfa/associate`: adds a second factor.
     MfaAssociate,
-    /// `/mfa/challenge`: a code for somebody, or a question on their telephone.
+    /// `/mfa/challenge`: sends a code, or a question to a telephone.
     MfaChallenge,
     /// Any other path; the answer is 404.
     Other,

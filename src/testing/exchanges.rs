@@ -10,7 +10,7 @@ use super::tenant::Tenant;
 use super::token_endpoint::Outcome;
 use crate::token::TokenExchange;
 
-/// Whom a token is about.
+/// The subject of a token.
 enum Subject {
     Person(String),
     Service(String),
@@ -155,7 +155,7 @@ impl Tenant {
     }
 }
 
-/// RFC 8693, section 2.2.1: what is no access token stands in its place all the same.
+/// RFC 8693, section 2.2.1: a token of another type is in `access_token`, too.
 fn not_applicable(token: &str, kind: &str, life: u64) -> Value {
     json!({ "access_token": token, "issued_token_type": kind, "token_type": "N_A", "expires_in": life })
 }

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 
 /// An answer that is not what it should be.
 ///
-/// It begins with [`new()`](Self::new), which is the normal answer to be altered, or with one that takes its place. What takes
-/// its place is sent *instead*: the provider did nothing of what it was asked, unless [`committed()`](Self::committed) says so.
+/// It begins with [`new()`](Self::new), which edits the normal answer, or with another answer. Another answer is sent *instead*:
+/// the provider does nothing of the request, unless [`committed()`](Self::committed) is set.
 ///
 /// ```
 /// use hallpass::testing::{Endpoint, Fault, TestProvider};
@@ -147,7 +147,7 @@ impl Fault {
         Self::from_base(Base::Stall)
     }
 
-    /// The provider does what it was asked all the same, and only its answer is lost: a code is spent, a refresh token rotated.
+    /// Has the provider do what the request asks. Only its answer is lost: a code is spent, a refresh token rotated.
     #[must_use]
     pub fn committed(mut self) -> Self {
         self.committed = true;

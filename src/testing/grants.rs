@@ -1,4 +1,4 @@
-//! What people granted, and what was issued for it.
+//! Grants of people, and the tokens issued for them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::crypto;
 use crate::jose::base64url;
 
-/// What an application asked for at `/authorize`, checked.
+/// A checked request at `/authorize`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ask {
     pub(super) client_id: String,
@@ -25,7 +25,7 @@ pub(super) struct Ask {
     pub(super) login_hint: Option<String>,
     pub(super) organization: Option<String>,
     pub(super) authorization_details: Option<Value>,
-    /// How strongly the person is to prove who they are.
+    /// The wanted strength of the authentication.
     pub(super) acr: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Grant {
     pub(super) jkt: Option<String>,
 }
 
-/// A login under way in a browser.
+/// A login that has begun in a browser.
 #[derive(Debug, Clone)]
 pub(super) struct Ticket {
     pub(super) ask: Ask,
@@ -105,12 +105,12 @@ pub(super) struct Device {
     pub(super) verdict: Verdict,
 }
 
-/// A person who was asked on a device of their own.
+/// A question to a person on another device.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
     pub(super) client_id: String,
     pub(super) scope: String,
-    /// What is granted if they agree.
+    /// The grant if they agree.
     pub(super) grant: Box<Grant>,
     pub(super) expires_at: Timestamp,
     pub(super) verdict: Verdict,
@@ -126,7 +126,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// What the application is told, which is told anything but "not yet" once only: a grant, or an error's code.
+    /// The answer to the application. Any answer but "not yet" is given once: a grant, or an error's code.
     pub(super) fn settle(&mut self, expired: bool) -> Result<Box<Grant>, &'static str> {
         match self {
             Self::Over => return Err("invalid_grant"),
@@ -179,7 +179,7 @@ impl Grants {
     }
 }
 
-/// Text that nobody can guess: a code, a token, a name for something.
+/// Random text: a code, a token, a name.
 pub(super) fn unguessable() -> String {
     let mut bytes = [0; 32];
     crypto::random(&mut bytes).expect("the operating system gives random bytes");

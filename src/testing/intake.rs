@@ -11,7 +11,7 @@ use super::seen::SeenRequest;
 use super::server::Reply;
 use crate::clock::Clock;
 
-/// Where requests of one kind arrive: they are noted, held, answered, and answered wrongly when a test wants it.
+/// Takes requests of one kind: notes them, holds them, and answers them, wrongly if a test wants it.
 pub(super) struct Intake {
     state: Mutex<State>,
     arrived: watch::Sender<usize>,
@@ -54,7 +54,7 @@ struct Barrier {
     reached: Arc<watch::Sender<usize>>,
 }
 
-/// Where a request is held: before the provider did what it was asked, or after.
+/// The moment at which a request is held: before the provider acts on it, or after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Request,

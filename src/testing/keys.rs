@@ -15,7 +15,7 @@ struct State {
     signing: Vec<Key>,
     old: Vec<Key>,
     planted: Vec<Value>,
-    /// How many keys there have been: the next one's number.
+    /// The number of keys so far, which names the next one.
     made: usize,
     rsa: Vec<&'static [u8]>,
 }

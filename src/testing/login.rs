@@ -121,7 +121,7 @@ impl Tenant {
         self.send_back(&ask, &[("code", &code)])
     }
 
-    /// What of this scope the provider gives.
+    /// The part of this scope that the provider grants.
     pub(super) fn granted(&self, scope: &str) -> String {
         let given = |word: &&str| !self.settings.withheld.iter().any(|withheld| withheld == word);
         scope.split_whitespace().filter(given).collect::<Vec<_>>().join(" ")

@@ -1,9 +1,8 @@
 //! An identity provider, the person in front of it and an API, all inside the process: for the tests of programs that use this crate.
 //!
-//! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`Api`] wants the
-//! token; [`TestClock`] is the time. [`store_contract`] is what a store of one's own has to do.
-//! Everything is counted, and goes wrong on demand: see [`Fault`] and [`TokenDraft`]. The keys in here are known to everybody:
-//! nothing of it is for production.
+//! [`TestProvider`] is the provider, over real HTTP on loopback; [`TestBrowser`] is the person; [`Api`] wants the token;
+//! [`TestClock`] is the time. [`store_contract`] tests a custom store. All requests are counted, and fail on demand: see [`Fault`]
+//! and [`TokenDraft`]. The keys in here are public: nothing of this module is for production.
 //!
 //! What is wrong in a test itself (a port that is taken, a status of 1000) is a panic; what a program under test can meet is not.
 

@@ -68,7 +68,7 @@ pub(super) fn activation(user_code: &str, refused: Option<&str>) -> Response<Byt
     answer::html(status, page(&title, &body))
 }
 
-/// What a page is like after a try that was wrong, and otherwise.
+/// The page after a wrong try, and before one.
 struct Refused {
     status: StatusCode,
     title: String,

@@ -17,7 +17,7 @@ use super::tenant::Tenant;
 use crate::clock::Timestamp;
 use crate::crypto;
 
-/// What was sent to people by mail and text message.
+/// The mails and text messages to people.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     /// The last code of any kind that went to an address or a number.
@@ -59,7 +59,7 @@ impl TestProvider {
 }
 
 impl Messages {
-    /// A code of six digits goes to somebody.
+    /// Sends a code of six digits.
     pub(super) fn send_code(&mut self, to: &str) -> String {
         let code = six_digits();
         self.last_codes.insert(to.to_owned(), code.clone());
@@ -120,7 +120,7 @@ impl Tenant {
         self.after_first_factor(self.first_factor(client, request, &to), jkt)
     }
 
-    /// Whoever opens the link is logged in, and led back to the application.
+    /// Logs the person in who opens the link, and leads back to the application.
     pub(super) fn open_link(&self, request: &SeenRequest) -> Response<Bytes> {
         let link = self.messages().links.remove(&request.parameter("ticket").unwrap_or_default());
         let Some(link) = link.filter(|link| self.now() < link.expires_at) else {

@@ -23,7 +23,7 @@ struct State {
     seen: HashSet<String>,
 }
 
-/// What a proof has to fit beside its request.
+/// The expectations of a proof, in addition to its request.
 pub(super) struct Expected<'a> {
     pub(super) now: Timestamp,
     /// The access token that was shown with it.

@@ -20,9 +20,9 @@ use crate::provider::Claims;
 
 /// An identity provider inside the process, which behaves as an Auth0 tenant does: over real HTTP, on loopback.
 ///
-/// It has a thread of its own and ends with its last clone. It notes every request, faults or not; what it is asked can be
-/// counted, held and answered wrongly. Whoever logs in exists: any name, with any password but `wrong`. Any audience is an API
-/// it knows, and every scope is granted.
+/// It runs on another thread and ends with its last clone. It notes every request, and requests can be counted, held and answered
+/// wrongly. Every user exists: any name, with any password but `wrong`. Any audience is an API it knows, and every scope is
+/// granted.
 ///
 /// ```
 /// use hallpass::testing::{Endpoint, TestBrowser, TestProvider};
@@ -75,7 +75,7 @@ impl TestProvider {
         &self.tenant.issuer
     }
 
-    /// Where this endpoint is. For [`Endpoint::Callback`] and [`Endpoint::Other`], an address that answers 404.
+    /// The URL of this endpoint. For [`Endpoint::Callback`] and [`Endpoint::Other`], a URL that answers 404.
     #[must_use]
     pub fn endpoint_url(&self, endpoint: Endpoint) -> Url {
         self.tenant.endpoint_url(endpoint)
@@ -100,7 +100,7 @@ impl TestProvider {
         client::WEB_SECRET
     }
 
-    /// How many requests this endpoint has seen.
+    /// The number of requests to this endpoint.
     #[must_use]
     pub fn count(&self, endpoint: Endpoint) -> usize {
         self.tenant.intake(endpoint).count()
@@ -172,8 +172,8 @@ impl TestProvider {
         self.tenant.id_tokens.clear();
     }
 
-    /// Alters the next signed response (JARM) for which nothing else was given before. What is not about its claims, such as a
-    /// parameter beside it, is a [`Fault`] at [`Endpoint::Callback`].
+    /// Alters the next signed response (JARM) that no other call altered. For other changes than those of its claims, such as an
+    /// added parameter, use a [`Fault`] at [`Endpoint::Callback`].
     pub fn next_signed_response(&self, alter: impl Fn(&mut TokenDraft) + Send + Sync + 'static) {
         self.tenant.responses.next(Arc::new(alter));
     }
@@ -184,8 +184,8 @@ impl TestProvider {
         self.tenant.user_infos.next(Arc::new(alter));
     }
 
-    /// What the provider would post to an application's back-channel logout URI when this person, by the claims of their ID token, logs
-    /// out there (OpenID Connect Back-Channel Logout 1.0); altered by `alter`.
+    /// The token that the provider posts to an application's back-channel logout URI when this person, by the claims of their ID
+    /// token, logs out there (OpenID Connect Back-Channel Logout 1.0); altered by `alter`.
     pub fn logout_token(&self, person: &Claims, alter: impl FnOnce(&mut TokenDraft)) -> String {
         self.tenant.logout_token(person, alter)
     }
@@ -195,7 +195,7 @@ impl TestProvider {
         self.tenant.keys.rotate();
     }
 
-    /// Keys that no longer sign are published no longer.
+    /// Publishes only the keys that sign.
     pub fn forget_old_keys(&self) {
         self.tenant.keys.forget_old();
     }
@@ -251,7 +251,7 @@ impl TestProvider {
         self.tenant.proofs.renew_nonce();
     }
 
-    /// Ends every session: no refresh token is good any more, and nobody is logged in at the provider.
+    /// Ends every session: all refresh tokens are revoked, and no browser is logged in at the provider.
     pub fn revoke_everything(&self) {
         let mut grants = self.tenant.grants();
         grants.families.iter_mut().for_each(|family| family.revoked = true);

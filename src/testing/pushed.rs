@@ -37,6 +37,6 @@ impl Tenant {
     }
 }
 
-/// What a form holds beside the request.
+/// The fields of a form that are not part of the request.
 const AUTHENTICATION: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 const LIFE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use super::seen::SeenRequest;
 use super::tenant::Tenant;
 
 impl Tenant {
-    /// RFC 7591, section 3. Whoever registers becomes the same public client, which may use `/callback` on loopback.
+    /// RFC 7591, section 3. Every registration gets the same public client, which may use `/callback` on loopback.
     pub(super) fn register(&self, request: &SeenRequest) -> Response<Bytes> {
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let uris: Option<Vec<&str>> = body["redirect_uris"].as_array().and_then(|uris| uris.iter().map(Value::as_str).collect());

@@ -9,7 +9,8 @@ use crate::jose::CompactJws;
 type Parameters = Vec<(String, String)>;
 
 impl Tenant {
-    /// What a request object says, in place of what stands beside it (RFC 9101, section 6.3); what was sent where there is none.
+    /// The parameters of a request object, in place of those beside the object (RFC 9101, section 6.3); the sent ones without an
+    /// object.
     pub(super) fn unpacked(&self, sent: Parameters) -> Result<Parameters, Refusal> {
         let value = |name: &str| sent.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let client = self.client(value("client_id").unwrap_or_default());
@@ -53,5 +54,5 @@ fn refused(text: &str) -> Refusal {
     Refusal::Page(StatusCode::BAD_REQUEST, "Invalid request object", text.to_owned())
 }
 
-/// What a request object says of itself.
+/// The claims of a request object about itself.
 const ENVELOPE: [&str; 6] = ["iss", "aud", "exp", "iat", "nbf", "jti"];

@@ -15,7 +15,7 @@ use super::tenant::Tenant;
 use crate::clock::Timestamp;
 use crate::crypto;
 
-/// How a person proves a second time that it is them.
+/// A second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Factor {
     Otp,
@@ -65,7 +65,7 @@ struct Challenge {
 }
 
 impl TestProvider {
-    /// What this person's app for one-time codes shows. It does not change with the time.
+    /// The code in this person's app for one-time codes. It does not change with the time.
     #[must_use]
     pub fn otp(&self, email: &str) -> Option<String> {
         let mut factors = self.tenant().second_factors();
@@ -311,7 +311,7 @@ impl Tenant {
 }
 
 impl Factor {
-    /// What an error's `mfa_requirements` call it.
+    /// Its name in an error's `mfa_requirements`.
     fn kind(&self) -> &'static str {
         match self {
             Self::Otp => "otp",
@@ -330,7 +330,7 @@ impl Factor {
         }
     }
 
-    /// Where a code is sent to.
+    /// The address that a code is sent to.
     fn address(&self) -> Option<&str> {
         match self {
             Self::Phone(_, address) | Self::Email(address) => Some(address),

@@ -28,7 +28,7 @@ impl SeenRequest {
         self.0.uri().path()
     }
 
-    /// What stands behind the `?`, as it was sent.
+    /// The text after the `?`, as it was sent.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.0.uri().query()
@@ -97,7 +97,7 @@ impl SeenRequest {
         self.0.body().clone()
     }
 
-    /// What `name` is in a `Cookie` header.
+    /// The value of `name` in a `Cookie` header.
     pub(super) fn cookie(&self, name: &str) -> Option<&str> {
         let cookies = self.header("cookie")?;
         cookies.split("; ").filter_map(|cookie| cookie.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
@@ -115,7 +115,7 @@ impl SeenRequest {
     }
 }
 
-/// How an access token was presented.
+/// The way in which an access token was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
     AsBearer,

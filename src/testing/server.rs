@@ -1,5 +1,5 @@
-//! A server on loopback with a thread and a runtime of its own: it answers also while the test's runtime is blocked or its time is
-//! paused, and when it is dropped the thread has ended and the port is free.
+//! A server on loopback with a thread and a runtime: it answers also while the test's runtime is blocked or its time is paused.
+//! When it is dropped, the thread has ended and the port is free.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -28,12 +28,12 @@ pub(super) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Who answers what arrives.
+/// Answers requests.
 pub(super) trait Answer: Send + Sync + 'static {
     fn answer(self: Arc<Self>, request: SeenRequest) -> impl Future<Output = Reply> + Send;
 }
 
-/// What goes back on a connection.
+/// The answer on a connection.
 #[derive(Debug)]
 pub(super) enum Reply {
     Http(Response<Bytes>),

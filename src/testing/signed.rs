@@ -26,7 +26,7 @@ impl Tenant {
         good.then_some(claims)
     }
 
-    /// Who signed this assertion (RFC 7523, section 3); each is good once.
+    /// The client that signed this assertion (RFC 7523, section 3). Each assertion is accepted once.
     pub(super) fn asserted_client(&self, assertion: &str) -> Option<&TestClient> {
         let (jws, claims) = read(assertion)?;
         let id = text(&claims, "sub")?;
@@ -43,7 +43,7 @@ impl Tenant {
         good.then_some(client)
     }
 
-    /// Whom the owner of a registered key vouches for (RFC 7523, section 3).
+    /// The person whom the owner of a registered key asserts (RFC 7523, section 3).
     pub(super) fn asserted_person(&self, assertion: &str) -> Option<String> {
         let (jws, claims) = read(assertion)?;
         let key = verifying_key(self.client(text(&claims, "iss")?)?.key.as_ref()?, jws.algorithm)?;
@@ -51,7 +51,7 @@ impl Tenant {
         good.then(|| text(&claims, "sub").map(str::to_owned))?
     }
 
-    /// Whether an assertion is addressed to this provider alone, short-lived and new.
+    /// Returns whether an assertion is addressed to this provider alone, short-lived and new.
     pub(super) fn takes_once(&self, claims: &Claims) -> bool {
         let time = |name: &str| claims.get(name).map(|value| value.as_i64().unwrap_or(i64::MAX));
         let (Some(expiry), Some(id)) = (time("exp"), text(claims, "jti")) else { return false };

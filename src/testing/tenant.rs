@@ -108,13 +108,13 @@ impl Tenant {
         self.settings.clients.iter().rev().find(|client| client.id == id)
     }
 
-    /// Whoever logs in exists.
+    /// Every user exists.
     pub(super) fn user(&self, email: &str) -> TestUser {
         let known = self.settings.users.iter().rev().find(|user| user.is(email));
         known.cloned().unwrap_or_else(|| if email.starts_with('+') { TestUser::by_phone(email) } else { TestUser::new(email) })
     }
 
-    /// Who of those whom a test named, or who have been here, has this `sub`.
+    /// The known user with this `sub`.
     pub(super) fn email_of(&self, subject: &str) -> Option<String> {
         let grants = self.grants();
         let named = self.settings.users.iter().map(TestUser::email);

@@ -38,7 +38,7 @@ enum Signer {
     Nobody,
 }
 
-/// How a public key is written when it is abused as the secret of HS256.
+/// The form in which a public key is abused as the secret of HS256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublicKeyForm {
@@ -52,7 +52,7 @@ pub enum PublicKeyForm {
 
 pub(super) type TokenEdit = Arc<dyn Fn(&mut TokenDraft) + Send + Sync>;
 
-/// What tests want done to the tokens to come.
+/// The edits of tests for the next tokens.
 #[derive(Default)]
 pub(super) struct TokenEdits(Mutex<(VecDeque<TokenEdit>, Option<TokenEdit>)>);
 
@@ -98,7 +98,7 @@ impl TokenDraft {
         self
     }
 
-    /// The right `at_hash` for the access token beside it, by the algorithm in the header.
+    /// Sets the right `at_hash` for the access token of the answer, by the algorithm in the header.
     pub fn set_at_hash(&mut self) -> &mut Self {
         let algorithm = match &self.header {
             Part::Members(header) => header.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name),
@@ -146,7 +146,7 @@ impl TokenDraft {
         self.set_header("alg", algorithm)
     }
 
-    /// Signed by a key of the same kind that nobody published, under the id of the one that is.
+    /// Signs with an unpublished key of the same kind, under the id of the published one.
     pub fn sign_with_stranger(&mut self) -> &mut Self {
         self.signer = Signer::Stranger;
         self

@@ -13,7 +13,7 @@ use super::tenant::Tenant;
 use crate::crypto;
 use crate::jose::base64url;
 
-/// What a grant comes to: an answer, or an error.
+/// The result of a grant: an answer, or an error.
 pub(super) type Outcome = Result<Value, (StatusCode, &'static str, &'static str)>;
 
 impl Tenant {

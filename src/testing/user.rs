@@ -6,8 +6,8 @@ use super::second_factor::Factor;
 
 /// A person whom the provider knows.
 ///
-/// Nobody has to be registered: whoever logs in exists, with a profile made of the name that was typed, and any password is
-/// right except `wrong`. A `TestUser` is for claims, a password and second factors of one's own.
+/// Users need no registration: every name exists, with a profile made of the typed name, and any password is right except `wrong`.
+/// A `TestUser` has configured claims, a password and second factors.
 ///
 /// ```
 /// use hallpass::testing::{TestProvider, TestUser};
@@ -23,7 +23,7 @@ use super::second_factor::Factor;
 pub struct TestUser {
     email: String,
     password: Option<String>,
-    /// What this person has to show beside the password, if anything.
+    /// The factors that this person shows in addition to the password.
     pub(super) factors: Vec<Factor>,
     claims: Map<String, Value>,
 }
@@ -47,7 +47,7 @@ impl TestUser {
         Self { email, password: None, factors: Vec::new(), claims }
     }
 
-    /// Somebody who is known by a telephone number alone.
+    /// A person who is known by a telephone number alone.
     pub(super) fn by_phone(number: &str) -> Self {
         let mut user = Self::new(number);
         user.claims.retain(|claim, _| matches!(claim.as_str(), "updated_at" | "picture"));
@@ -121,7 +121,7 @@ impl TestUser {
         self.claims.get("sub").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What a token with this scope tells (OpenID Connect Core 1.0, section 5.4).
+    /// The claims of a token with this scope (OpenID Connect Core 1.0, section 5.4).
     pub(super) fn claims_for(&self, scope: &str) -> Map<String, Value> {
         let granted = |name: &str| scope.split(' ').any(|word| word == name);
         let told = |claim: &str| match claim {

@@ -45,7 +45,7 @@ pub(super) enum Unbound {
     Token(&'static str),
 }
 
-/// Whether a token was shown as the kind that it is, and with the key that it is bound to.
+/// Returns whether a token was presented by its type, and with the key that it is bound to.
 pub(super) fn bound(shown: Shown, jkt: Option<&str>, proof: Result<Option<String>, ProofRefused>) -> Result<(), Unbound> {
     match (shown, jkt) {
         (Shown::AsBearer, None) => Ok(()),
