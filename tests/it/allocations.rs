@@ -1,4 +1,4 @@
-//! What the library allocates, as the counting allocator sees it.
+//! The allocations of the library, by the counting allocator.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use reqwest::{Body, Client, Request};
 use crate::counting_allocator::allocations;
 use crate::scripted_api::{ScriptedApi, answer};
 
-/// An API on a thread of its own, so that its allocations are not the client's.
+/// An API on another thread, so that its allocations are not the client's.
 pub(crate) fn api_elsewhere() -> String {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

@@ -58,7 +58,7 @@ pub(crate) fn with_payload<T: Into<Vec<u8>>>(token: &mut TokenDraft, alter: impl
     token.payload(alter(&format!("{{{},{}}}", claims.join(","), times.join(","))))
 }
 
-/// What a person is told: the error and its causes.
+/// The text that a person is shown: the error and its causes.
 pub(crate) fn told(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

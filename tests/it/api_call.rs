@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::counted_source::CountedSource;
 use crate::scripted_api::{ScriptedApi, Seen, answer, only_for};
 
-/// What a client that renews is asked, and what it asks.
+/// The calls of a client that renews, and its requests to the source.
 async fn started(answer: impl Fn(&Seen) -> String + Send + Sync + 'static) -> (ScriptedApi, CountedSource, AuthorizedClient) {
     let api = ScriptedApi::start(answer).await;
     let source = CountedSource::default();
@@ -176,7 +176,7 @@ async fn a_thousand_calls_to_an_api_that_refuses_everything_cost_one_renewal() {
     assert_eq!((api.seen().len(), source.renewals()), (1001, 1));
 }
 
-/// F29: a source that renews to the same token was asked all the same.
+/// F29: a source that renews to the same token was asked.
 #[tokio::test]
 async fn a_token_that_comes_back_from_its_renewal_is_refused_for_good() {
     let api = ScriptedApi::start(|_| answer(401, &[], "")).await;

@@ -50,7 +50,7 @@ async fn bad_once(first: &'static [u8], end: End) -> (String, UnboundedReceiver<
     (origin, requests)
 }
 
-/// What the body's failure is as an error of the call, which ended with its head.
+/// The body's failure as an error of the call, which ended with its head.
 async fn whole(client: &AuthorizedClient, timeout: Duration) -> Result<String, Failure> {
     let response = client.get("").timeout(timeout).send().await.map_err(Failure::OfCall)?;
     response.text().await.map_err(Failure::OfBody)

@@ -192,7 +192,7 @@ async fn a_header_set_by_the_caller_is_an_error_and_no_second_header() {
     assert_eq!(api.seen()[0].authorization(), Some("Bearer mine"));
 }
 
-/// F6: whoever stands in `Host` is who gets the token where several share an address.
+/// F6: where several hosts share an address, the `Host` header decides about the token.
 #[tokio::test]
 async fn a_host_that_is_not_the_urls_own_is_refused_before_a_token_is_read() {
     let api = ScriptedApi::start(|_| answer(200, &[], "")).await;

@@ -44,7 +44,7 @@ async fn calls_in_a_row_share_one_connection_by_either_protocol() {
     }
 }
 
-/// F7: a server that nobody vouches for gets no token.
+/// F7: a server without a trusted certificate gets no token.
 #[tokio::test]
 async fn over_tls_only_a_server_with_a_certificate_gets_the_token() {
     let api = HyperApi::over_tls(hello);
@@ -105,7 +105,7 @@ async fn a_thousand_refusals_at_once_cost_one_renewal_at_the_provider() {
     assert_eq!((api.seen().len(), api.connections(), provider.count(Endpoint::Token)), (1 + 2 * CALLS, 1, 2));
 }
 
-/// F11: a refusal's body that nobody reads must not stand in the way of the next request.
+/// F11: an unread body of a refusal does not block the next request.
 #[tokio::test]
 async fn a_refusal_is_let_go_before_the_call_is_sent_again() {
     let api = HyperApi::with_streams(1, |head| match head.headers["authorization"].as_bytes() {

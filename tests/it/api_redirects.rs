@@ -51,7 +51,7 @@ async fn a_redirect_to_another_origin_takes_no_token_along() {
     assert_eq!(foreign.seen().len(), 2, "and no request beyond reqwest's own");
 }
 
-/// Nobody knows with which method and which headers it got there.
+/// The method and the headers of that request are unknown.
 #[tokio::test]
 async fn where_a_wrapped_client_went_by_itself_it_is_led_no_further() {
     let api = ScriptedApi::start(|seen| match seen.target.as_str() {

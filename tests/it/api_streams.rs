@@ -11,7 +11,7 @@ use crate::hyper_api::{HyperApi, Repeated};
 
 const PIECE: &[u8] = &[7; 256 * 1024];
 const MIB: u64 = 4;
-/// What a connection's buffers take, of TLS and of HTTP/2.
+/// The buffers of a connection, of TLS and of HTTP/2.
 const BUFFERS: usize = 4 * 1024 * 1024;
 
 /// On one thread, so that all that the client holds is counted there.

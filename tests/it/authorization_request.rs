@@ -1,4 +1,4 @@
-//! What a login may ask for in detail, how it is written, and what of it comes back.
+//! The details of an authorization request, their form, and the part of the answer about them.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn an_answer_whose_authorization_details_cannot_be_any_is_refused() {
     assert!(granted.authorization_details::<Value>().is_none());
 }
 
-/// What logins have in common is written once: for the same login only.
+/// The common part of logins is written once: for the same login only.
 #[tokio::test]
 async fn a_login_asks_for_nothing_that_another_one_asked_for() {
     let provider = TestProvider::start().await;

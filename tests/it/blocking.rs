@@ -26,7 +26,7 @@ fn web_auth(provider: &TestProvider) -> WebAuth {
     auth.scope("openid email offline_access").ephemeral_port().browser(TestBrowser::new())
 }
 
-/// An API on a thread of its own, and how to see what it saw.
+/// An API on another thread, and access to its requests.
 fn api_elsewhere(answer: impl Fn(&Seen) -> String + Send + Sync + 'static) -> (String, impl Fn() -> Vec<Seen>) {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -85,7 +85,7 @@ fn a_login_in_two_halves_is_waited_for_too() {
     assert_eq!(blocking::WebAuth::from(application).start().unwrap_err().kind(), ErrorKind::Browser);
 }
 
-/// Where it would hold up everything else: on the runtime's own threads, and on those that it lends.
+/// A runtime's own threads, and those that it lends, are refused: the call would block everything else.
 #[tokio::test]
 async fn inside_an_async_runtime_every_call_is_an_error_and_nothing_is_sent() {
     let provider = TestProvider::start().await;

@@ -11,7 +11,7 @@ use url::Url;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// Whose clipboard holds something else.
+/// The clipboard holds another text.
 #[derive(Clone, Default)]
 struct Clipboard(Arc<AtomicUsize>);
 
@@ -121,7 +121,7 @@ async fn a_closure_is_a_browser() {
     assert_eq!(*seen.lock().unwrap(), Some(login()));
 }
 
-/// What the tests of the system's browser do in a process of their own, whose environment they choose.
+/// Runs the tests of the system's browser in another process, whose environment they choose.
 #[cfg(target_os = "linux")]
 mod system {
     use std::os::unix::fs::PermissionsExt as _;
@@ -132,7 +132,7 @@ mod system {
 
     const ROLE: &str = "HALLPASS_TEST_BROWSER_ROLE";
 
-    /// Not a test of its own: the other process's part.
+    /// The other process's part; no test alone.
     #[tokio::test]
     async fn in_a_process_of_its_own() {
         match std::env::var(ROLE).as_deref() {

@@ -1,4 +1,4 @@
-//! What comes to the redirect URI and is not the answer to this login.
+//! Requests at the redirect URI that are not the answer to this login.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a callback is read: encodings, and text that is not changed on its way through.
+//! The parsing of a callback: encodings, and text that stays unchanged.
 
 use std::time::Duration;
 

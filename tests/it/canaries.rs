@@ -1,4 +1,4 @@
-//! Everything that this library does, once, and then a search for every secret that was sent or given out meanwhile.
+//! Runs every feature of this library once, and then searches for every secret that was sent or given out.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,7 +22,7 @@ const API: &str = "https://api.acme.com";
 const PASSWORD: &str = "CANARY-password-of-jane";
 const LEGACY: &str = "urn:acme:legacy-session";
 
-/// What is asked for by these names is nobody else's business.
+/// The names of fields whose values are secret.
 const SECRET_FIELDS: [&str; 22] = [
     "access_token",
     "actor_token",
@@ -48,7 +48,7 @@ const SECRET_FIELDS: [&str; 22] = [
     "token",
 ];
 
-/// What was shown, and by what; and the secrets that it must not hold, each with where it was met.
+/// The shown text with its source, and the secrets that it must not hold, each with the place of its origin.
 #[derive(Default)]
 pub(crate) struct Search {
     shown: Vec<(String, String)>,
@@ -103,7 +103,7 @@ impl Search {
         }
     }
 
-    /// How many secrets.
+    /// The number of secrets.
     pub(crate) fn known(&self) -> usize {
         self.secrets.len()
     }

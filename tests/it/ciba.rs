@@ -1,4 +1,4 @@
-//! The login of a person who is asked on a device of their own (CIBA, poll mode).
+//! The login of a person on another device (CIBA, poll mode).
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ struct Counts {
 }
 
 impl CountedSource {
-    /// How often anything was asked of it.
+    /// The number of calls.
     pub(crate) fn reads(&self) -> usize {
         self.counts.reads.load(Ordering::SeqCst)
     }

@@ -17,7 +17,7 @@ thread_local! {
 
 /// Of all threads.
 static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
-/// The bytes that freed blocks are searched for, on all threads: requests and renewals have a thread of their own.
+/// Searches the bytes that freed blocks hold, on all threads, because requests and renewals run on another thread.
 static LOOKED_FOR: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 static IS_LOOKING: AtomicBool = AtomicBool::new(false);
 static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
@@ -38,7 +38,7 @@ fn hold(bytes: isize) {
     });
 }
 
-/// Whether a block that is about to be freed still holds what is looked for.
+/// Returns whether a block that is about to be freed still holds the text.
 ///
 /// # Safety
 /// The block is one that was allocated with this layout and not freed.
@@ -93,14 +93,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// How many allocations this thread makes meanwhile.
+/// The number of allocations of this thread during the work.
 pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = ALLOCATIONS.get();
     let result = work();
     (result, ALLOCATIONS.get() - before)
 }
 
-/// How many bytes more than before this thread holds meanwhile, at most.
+/// The highest number of additional bytes that this thread holds during the work.
 pub(crate) fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
     MOST_HELD.set(before);
@@ -108,13 +108,12 @@ pub(crate) fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(MOST_HELD.get() - before).unwrap())
 }
 
-/// How much memory the whole process has in use.
+/// The memory in use by the whole process.
 pub(crate) fn live_bytes() -> isize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
-/// In how many blocks the text is left behind meanwhile, by freeing them as they are or by making them grow, on any thread but
-/// those of a TestProvider.
+/// The number of blocks that still hold the text when they are freed or grow, on any thread but those of a TestProvider.
 pub(crate) fn left_behind<T>(text: &str, work: impl FnOnce() -> T) -> (T, u64) {
     let _search = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
     for (half, bytes) in LOOKED_FOR.iter().zip(text.as_bytes()[..16].chunks_exact(8)) {

@@ -1,4 +1,4 @@
-//! How often a device login asks, and when it no longer does.
+//! The pace of a device login's polls, and their end.
 
 use std::time::Duration;
 

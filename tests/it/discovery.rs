@@ -1,4 +1,4 @@
-//! What a provider says of itself, and which of it is believed.
+//! A provider's metadata, and the parts of it that are believed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

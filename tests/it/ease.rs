@@ -1,4 +1,4 @@
-//! What README and the guide say of the size of a program is counted.
+//! Counts the sizes of programs that README and the guide name.
 
 const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../src/docs/migration.md");
@@ -20,7 +20,7 @@ fn lines_to_write(block: &str) -> Vec<&str> {
     program.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
 }
 
-/// What a path in this crate names: the `Keychain` of `store::Keychain::new("acme")`.
+/// The name that a path in this crate ends with: the `Keychain` of `store::Keychain::new("acme")`.
 fn name(path: &str) -> &str {
     let path = path.trim_start_matches("store::");
     path.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap()

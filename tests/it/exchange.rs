@@ -196,7 +196,7 @@ async fn the_id_token_of_a_custom_exchange_is_verified() {
     assert_eq!(provider.count(Endpoint::Token), 9);
 }
 
-/// K25 — token: 3. An organization has to be proved all the same.
+/// K25 — token: 3. An organization still has to be proved.
 #[tokio::test]
 async fn an_exchange_needs_no_id_token() {
     let provider = provider().await;

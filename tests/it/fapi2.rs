@@ -92,7 +92,7 @@ async fn an_id_token_signed_by_rs256_is_refused() {
     log_in(&auth, str::to_owned).await.unwrap();
 }
 
-/// token: 0: whoever finishes a login by the profile relies on it, wherever it was begun.
+/// token: 0: a program that finishes a login by the profile relies on the profile, also for a login that began elsewhere.
 #[tokio::test]
 async fn a_login_that_is_finished_by_the_profile_is_held_to_it() {
     let key = PrivateKey::generate("ES256").unwrap();

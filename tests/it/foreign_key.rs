@@ -49,7 +49,7 @@ impl ForeignKey {
     }
 }
 
-/// What every ID token for the public client of a provider says.
+/// The claims of every ID token for the public client of a provider.
 pub(crate) fn claims(issuer: &str, nonce: Option<&str>) -> Value {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let mut claims = json!({ "iss": issuer, "sub": "auth0|jane@example.com", "aud": "native", "iat": now, "exp": now + 600 });

@@ -1,4 +1,4 @@
-//! Grants that have no method of their own, and assertions about people.
+//! Grants without a method in this crate, and assertions about people.
 
 use std::time::UNIX_EPOCH;
 

@@ -1,5 +1,5 @@
-//! An API on a real server, hyper's: HTTP/1.1 with connections that are kept, or HTTP/2 and HTTP/1.1 over TLS by a private CA.
-//! It runs on a thread of its own, so that what the client allocates can be told from what the server does.
+//! An API on a real server, hyper's: HTTP/1.1 with connections that are kept, or HTTP/2 and HTTP/1.1 over TLS by a private CA. It
+//! runs on another thread, so that the client's allocations can be told from the server's.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ struct Shared {
     count: watch::Sender<usize>,
 }
 
-/// What is kept of a request: not its body, which may be of any size.
+/// The kept parts of a request: not its body, which may be of any size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Noted {
     pub(crate) version: Version,
@@ -160,7 +160,7 @@ impl HyperApi {
         self.origin().replace("127.0.0.1", HOST)
     }
 
-    /// Trusts its authority and nobody else.
+    /// Trusts only its authority.
     pub(crate) fn client(&self) -> reqwest::ClientBuilder {
         let builder = reqwest::Client::builder().no_proxy().resolve(HOST, self.address);
         builder.tls_backend_rustls().tls_certs_only(self.certificate.clone())

@@ -1,4 +1,4 @@
-//! What an ID token has to say (OpenID Connect Core 1.0, section 3.1.3.7).
+//! The claims of an ID token (OpenID Connect Core 1.0, section 3.1.3.7).
 
 use hallpass::testing::{Endpoint, Fault, TestProvider, TokenDraft};
 use serde_json::json;

@@ -103,7 +103,7 @@ async fn an_empty_secret_is_one_that_everybody_knows() {
     refuses(&provider, &auth, "does not use", &[("no secret", |token| token.sign_with_secret(""))]).await;
 }
 
-/// C3: whoever has seen one token can try out what is shorter than its signature.
+/// C3: an attacker who has one token can try out a secret that is shorter than its signature.
 #[tokio::test]
 async fn a_short_secret_signs_nothing() {
     const SHORT: &str = "thirty-one bytes are not enough";

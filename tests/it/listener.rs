@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(10);
 struct Login {
     task: JoinHandle<Result<Credentials>>,
     authorize_url: Url,
-    /// What the provider sends the browser to.
+    /// The URL that the provider sends the browser to.
     callback: Url,
 }
 
@@ -113,8 +113,7 @@ fn busy_port() -> (TcpListener, u16) {
     (socket, port)
 }
 
-/// Below the range that systems take ephemeral ports from: no other test, and no connection, takes it meanwhile. Another run
-/// of the tests begins elsewhere.
+/// Below the range of ephemeral ports: no other test, and no connection, takes it. Another run of the tests begins elsewhere.
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 120).unwrap() * 100;

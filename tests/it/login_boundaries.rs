@@ -1,4 +1,4 @@
-//! What a login was protected by cannot be taken off it: not by a parameter, and not by finishing it elsewhere.
+//! The protection of a login cannot be removed: not by a parameter, and not by finishing it elsewhere.
 
 use std::time::Duration;
 

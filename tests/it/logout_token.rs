@@ -1,4 +1,4 @@
-//! Logout tokens (OpenID Connect Back-Channel Logout 1.0): anybody can post one.
+//! Logout tokens (OpenID Connect Back-Channel Logout 1.0): any program can post one.
 
 use std::time::Duration;
 

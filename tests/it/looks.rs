@@ -1,5 +1,6 @@
-//! How a secret looks. Whatever this library and its test provider make up, and every token, is a run of at least 20 characters of
-//! base64url or hexadecimal digits in which upper case, lower case and digits take turns as in nothing that a person writes.
+//! The form of a secret. Every random value of this library and its test provider, and every token, is a run of at least 20
+//! characters of base64url or hexadecimal digits in which upper case, lower case and digits alternate as in no text that a person
+//! writes.
 
 /// Every piece of the text that looks like a secret.
 pub(crate) fn secrets_in(text: &str) -> Vec<&str> {

@@ -25,7 +25,7 @@ fn ours(error: reqwest_middleware::Error) -> Error {
 
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
-/// Another middleware: counts in the extensions what passes it, and fails where the path says so.
+/// Another middleware: counts requests in the extensions, and fails where the path tells it to.
 fn counting<'a>(request: Request, extensions: &'a mut Extensions, next: Next<'a>) -> Sending<'a> {
     *extensions.get_or_insert_default::<usize>() += 1;
     Box::pin(async move {
@@ -75,7 +75,7 @@ async fn a_middleware_notices_a_client_that_went_elsewhere_by_itself() {
     assert_eq!(foreign.seen().len(), 1, "nothing went there");
 }
 
-/// F6, F9, F13: an error of this crate can be asked what to do, and what is no error of its own is left as it is.
+/// F6, F9, F13: an error of this crate keeps its predicates, and any other error is left as it is.
 #[tokio::test]
 async fn errors_say_whose_they_are() {
     let challenge = "WWW-Authenticate: Bearer error=\"insufficient_scope\", scope=\"read:a\"";

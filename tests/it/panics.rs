@@ -191,7 +191,7 @@ async fn a_source_of_tokens_that_panics_sends_nothing_and_is_asked_again() {
     search.finds_nothing_in("a panic's message", &said().lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// A store as people write it, whose lock is poisoned by whoever panics while they hold it.
+/// A store whose lock is poisoned by a panic, as people write it.
 #[derive(Clone, Default)]
 struct Careless {
     records: Arc<Mutex<Vec<(RecordKey, Record)>>>,
@@ -274,7 +274,7 @@ impl Write for Panicky<io::Sink> {
     }
 }
 
-/// I1: a lock of this library's own is poisoned, and nobody notices.
+/// I1: a poisoned lock of this library has no effect.
 #[tokio::test]
 async fn a_screen_that_panics_shows_the_next_login() {
     said();
@@ -286,7 +286,7 @@ async fn a_screen_that_panics_shows_the_next_login() {
     assert!(!said().lock().unwrap_or_else(PoisonError::into_inner).contains("CANARY-state-of-a-panic"));
 }
 
-/// What `unwrap` says of an error.
+/// The output of `unwrap` for an error.
 pub(crate) fn unwrapped(error: &Error) -> String {
     message_of(|| failed(Err::<(), _>(error)))
 }

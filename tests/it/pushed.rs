@@ -18,7 +18,7 @@ async fn pushing() -> TwoHalves {
     TwoHalves { auth: halves.auth.pushed(), ..halves }
 }
 
-/// What of a login the browser is sent on with.
+/// The parameters of the URL for the browser.
 fn names(login: &PendingLogin) -> Vec<String> {
     login.url().query_pairs().map(|(name, _)| name.into_owned()).collect()
 }

@@ -11,7 +11,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::two_halves::{TwoHalves, all_of, parameter};
 
-/// Whatever is written to the `log` crate by anybody in this process.
+/// The output of this process to the `log` crate.
 pub(crate) struct Captured(Mutex<String>);
 
 impl Captured {
@@ -41,7 +41,7 @@ pub(crate) fn captured() -> &'static Captured {
     captured
 }
 
-/// What only the two ends of a login may know.
+/// The values that only the two ends of a login may know.
 #[derive(Default)]
 struct Secrets(Vec<(&'static str, String)>);
 
@@ -60,7 +60,7 @@ impl Secrets {
         secrets
     }
 
-    /// What the last token request held beside.
+    /// The other fields of the last token request.
     fn add_sent(&mut self, provider: &TestProvider) {
         let Some(request) = provider.requests(Endpoint::Token).pop() else { return };
         self.add("client_secret", provider.client_secret());

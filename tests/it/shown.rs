@@ -1,4 +1,4 @@
-//! What is shown, word by word: the URL that a person is sent to, and what Debug prints.
+//! Shown text, word by word: the URL for the person, and the output of Debug.
 
 use std::time::Duration;
 

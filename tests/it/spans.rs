@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` sees: spans with their outcome, and no secret, of whoever in this process shows anything.
+//! Spans with their outcome, as a subscriber of `tracing` gets them, without a secret from any crate of this process.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write as _};
@@ -21,7 +21,7 @@ struct Notes(Arc<Mutex<Noted>>);
 #[derive(Default)]
 struct Noted {
     spans: HashMap<u64, Span>,
-    /// What this crate's spans held when they ended, in that order.
+    /// The fields of this crate's spans at their end, in that order.
     ended: Vec<String>,
     events: Vec<String>,
     everything: String,
@@ -135,7 +135,7 @@ fn secrets(provider: &TestProvider, credentials: &[Credentials]) -> Vec<String> 
     secrets
 }
 
-/// I1: nobody in this process shows a secret to a subscriber at TRACE
+/// I1: no crate in this process shows a secret to a subscriber at TRACE
 #[tokio::test]
 async fn spans_tell_what_was_done_and_how_it_ended_and_hold_no_secret() {
     let notes = Notes::default();

@@ -1,4 +1,4 @@
-//! What an API wants beyond the token becomes the login that satisfies it.
+//! The demands of an API beyond the token become the login that meets them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What goes wrong on demand, seen from outside with plain reqwest.
+//! Faults on demand, seen from outside with plain reqwest.
 #![expect(clippy::disallowed_methods, reason = "a test is a client of its own")]
 
 use std::time::Duration;
@@ -321,7 +321,7 @@ async fn an_api_answers_by_the_token() {
     assert_eq!(api.seen()[0].text(), "hello");
 }
 
-/// An application that waits for the callback, as small as it can be: it sends the browser on to a page of its own.
+/// A minimal application that waits for the callback: it sends the browser on to another page.
 async fn application(listener: tokio::net::TcpListener) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     for answer in ["HTTP/1.1 303 See Other\r\nlocation: /done\r\n", "HTTP/1.1 200 OK\r\n"] {

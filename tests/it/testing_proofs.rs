@@ -69,7 +69,7 @@ impl Bound {
         client.execute(request).await.unwrap()
     }
 
-    /// What the API says is wrong.
+    /// The API's reason for its refusal.
     async fn refusal(&self, scheme: &str, proofs: &[&str]) -> String {
         let response = self.ask(scheme, proofs).await;
         assert_eq!(response.status(), 401, "{proofs:?}");

@@ -1,4 +1,4 @@
-//! What a token endpoint answers with 200, and what is taken for credentials.
+//! Answers of a token endpoint with 200, and those that are taken as credentials.
 
 use hallpass::testing::{Endpoint, Fault, TestProvider};
 use hallpass::{Application, Credentials, ErrorKind, Result, TokenType};

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::two_halves::TwoHalves;
 
-/// How many seconds the token lives by the ID token's `iat`, which comes from the same second.
+/// The life of the token in seconds by the ID token's `iat`, which comes from the same second.
 async fn life(halves: &TwoHalves, expires_in: &Value) -> i64 {
     let credentials = halves.answered(Fault::new().set("expires_in", expires_in)).await.unwrap();
     (credentials.expires_at().unwrap() - credentials.id_token().unwrap().issued_at()).whole_seconds()

@@ -1,4 +1,4 @@
-//! How a token request travels: to whom, how far, how much and how long.
+//! The transport of a token request: its target, redirects, size and time.
 
 use std::time::{Duration, Instant};
 

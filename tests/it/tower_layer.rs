@@ -115,7 +115,7 @@ fn recording(
     })
 }
 
-/// Whether a service may connect to what the URI itself names; one without a host is the service's own.
+/// Returns whether a service may connect to the host of the URI; without a host it is the service's own.
 fn is_allowed(uri: &http::Uri) -> bool {
     match (uri.scheme_str(), uri.host()) {
         (None, None) => true,

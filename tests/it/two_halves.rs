@@ -82,7 +82,7 @@ pub(crate) fn with(url: &str, name: &str, raw: &str) -> String {
     format!("{}&{name}={raw}", without(url, name))
 }
 
-/// All that an error shows to whoever looks: `Display` and `Debug`, its own and those of its sources.
+/// Every text of an error: `Display` and `Debug`, its own and those of its sources.
 pub(crate) fn all_of(error: &Error) -> String {
     let mut shown = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();

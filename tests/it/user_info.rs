@@ -1,4 +1,4 @@
-//! What the user info endpoint answers, and to whom a token is shown at all.
+//! Answers of the user info endpoint, and the endpoints that a token is sent to.
 
 use hallpass::testing::{Endpoint, Fault, PublicKeyForm, TestProvider};
 use hallpass::{Application, ErrorKind};

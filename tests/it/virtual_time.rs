@@ -74,7 +74,7 @@ impl VirtualTime {
         self.lookups.state.lock().unwrap().hangs = hangs;
     }
 
-    /// How long after the one before each request to the token endpoint was made; the first one, after the start.
+    /// The pauses between the requests to the token endpoint; the first one, after the start.
     pub(crate) fn pauses(&self) -> Vec<Duration> {
         self.lookups.state.lock().unwrap().moments.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }

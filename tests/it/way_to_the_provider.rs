@@ -1,4 +1,4 @@
-//! The HTTP client to the provider follows nobody and, on loopback, goes through nobody.
+//! The HTTP client to the provider follows no redirect and, on loopback, uses no proxy.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -86,10 +86,10 @@ async fn a_connection_that_was_idle_for_long_is_not_used_again() {
     }
 }
 
-/// What tells the second run of the test below from the first.
+/// The mark of the second run of the test below.
 const PROXY: &str = "HALLPASS_TEST_PROXY";
 
-/// D25: in a process of its own, since the proxy is the environment's.
+/// D25: in another process, because the proxy is in the environment.
 #[test]
 fn http_on_loopback_goes_past_the_proxy_of_the_environment() {
     if std::env::var_os(PROXY).is_some() {

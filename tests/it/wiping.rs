@@ -1,4 +1,4 @@
-//! What is secret is gone from memory when it is dropped. What hyper, rustls and the system keep is not looked at.
+//! A secret is gone from memory when it is dropped. The copies of hyper, rustls and the system are not checked.
 
 use std::hint;
 use std::pin::pin;
@@ -21,7 +21,7 @@ use crate::two_halves::TwoHalves;
 
 const CANARY: &str = "4canary-0123456789-abcdefghijklmn";
 
-/// How often the canary is left behind by making and dropping something.
+/// The number of copies of the marker that remain after making and dropping a value.
 fn by_dropping<T>(make: impl FnOnce(String) -> T) -> u64 {
     let canary = CANARY.to_owned();
     left_behind(CANARY, || drop(make(canary))).1
@@ -106,8 +106,8 @@ async fn credentials_leave_no_token_behind() {
     }
 }
 
-/// I5: an answer that may repeat a secret is looked through without a copy of it. The provider has a thread of its own, and on
-/// the wire the token stands encoded.
+/// I5: an answer that may repeat a secret is searched without a copy of the secret. The provider runs on another thread, and on the
+/// wire the token is encoded.
 #[test]
 fn a_refused_request_leaves_no_secret_behind() {
     let provider = provider_elsewhere();
@@ -118,7 +118,7 @@ fn a_refused_request_leaves_no_secret_behind() {
     assert_eq!((renewed.unwrap_err().kind(), left), (ErrorKind::LoginRequired, 0));
 }
 
-/// On a thread of its own: what it leaves behind is not counted here.
+/// On another thread: its remains are not counted.
 fn provider_elsewhere() -> TestProvider {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

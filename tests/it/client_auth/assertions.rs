@@ -22,7 +22,7 @@ fn assertion(request: &SeenRequest) -> String {
     request.field("client_assertion").unwrap()
 }
 
-/// What another library makes of an assertion for this provider.
+/// Another library's reading of an assertion for this provider.
 fn verified(assertion: &str, key: &DecodingKey, issuer: &str) -> Value {
     let header = decode_header(assertion).unwrap();
     let mut validation = Validation::new(header.alg);

@@ -1,4 +1,4 @@
-//! How an application proves to be itself.
+//! The authentication of an application.
 
 mod assertions;
 mod certificates;

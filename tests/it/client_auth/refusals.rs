@@ -1,4 +1,4 @@
-//! What is said when the provider does not believe that the application is itself.
+//! The advice for an application whose authentication is refused.
 
 use hallpass::client_auth::PrivateKey;
 use hallpass::testing::{Endpoint, Fault, TestClient, TestProvider};

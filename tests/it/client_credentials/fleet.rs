@@ -62,7 +62,7 @@ impl Fleet {
         self.member_for("https://api.acme.com")
     }
 
-    /// With connections and memory of its own, as another process has them.
+    /// Other connections and another memory, as another process has.
     fn member_for(&self, audience: &str) -> ClientCredentials {
         let application = Application::new(self.provider.issuer(), self.provider.confidential_client_id())
             .client_auth(ClientAuth::client_secret_post(self.provider.client_secret()))
@@ -201,7 +201,7 @@ async fn a_store_that_goes_down_before_the_save_costs_the_others_a_request() {
     assert_eq!(fleet.requests(), 1);
 }
 
-/// H12 — token: 2: whoever waited tries for itself when the first has failed
+/// H12 — token: 2: a task that waited tries itself when the first has failed
 #[tokio::test]
 async fn a_failure_is_not_shared() {
     let fleet = Fleet::start().await;

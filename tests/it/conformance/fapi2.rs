@@ -217,7 +217,7 @@ async fn issuer_mismatch() -> Result<()> {
     outcome
 }
 
-/// What is refused here was redeemed once, and the API sees none of it.
+/// Each refused answer was redeemed once, and the API gets none of its tokens.
 fn with_id_token(alter: Alteration) -> Played {
     played(async move {
         let bank = Bank::open(Client::NoNonces).await;
@@ -231,7 +231,7 @@ fn with_id_token(alter: Alteration) -> Played {
     })
 }
 
-/// What is refused here is refused before the code is shown to anybody.
+/// Each refused answer is refused before the code is sent.
 async fn with_callback(fault: Fault) -> Result<()> {
     let bank = Bank::open(Client::NoNonces).await;
     bank.provider.next(Endpoint::Callback, fault);

@@ -73,7 +73,7 @@ async fn the_signed_responses_of_the_message_signing_plan() {
     PLAN.run().await;
 }
 
-/// A login whose request and response are signed. What is refused is refused before the code is shown to anybody.
+/// A login whose request and response are signed. Each refused one is refused before the code is sent.
 async fn answered(alter: Alteration) -> Result<()> {
     let bank = Bank::open(Client::NoNonces).await;
     bank.provider.next_signed_response(move |response| _ = alter(response));

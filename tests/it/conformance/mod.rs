@@ -1,5 +1,5 @@
-//! The client plans of the OpenID Foundation's conformance suite, module by module: what its provider does there,
-//! [`TestProvider`] does here. The suite itself is a service of its own, and no part of these tests.
+//! The client plans of the OpenID Foundation's conformance suite, module by module: [`TestProvider`] plays the suite's provider.
+//! The suite itself is a service, and no part of these tests.
 //!
 //! src/docs/conformance.md is what these tables say; `WRITE_CONFORMANCE=1 cargo test --test it conformance` writes it.
 
@@ -31,7 +31,7 @@ struct Plan {
     modules: &'static [Module],
 }
 
-/// How the provider's answer comes back.
+/// The way in which the provider's answer comes back.
 #[derive(Clone, Copy)]
 enum Way {
     /// In the callback's query, which the test hands over.
@@ -42,7 +42,7 @@ enum Way {
 
 struct Module {
     name: &'static str,
-    /// What the provider does, or what the client has to do.
+    /// The provider's behaviour, or the client's task.
     provider: &'static str,
     outcome: Outcome,
     play: fn(Way) -> Played,
@@ -114,7 +114,7 @@ impl Way {
     }
 }
 
-/// A login whose ID token the provider has altered. The code was redeemed once, and no token is shown to anybody.
+/// A login whose ID token the provider has altered. The code was redeemed once, and no API gets the token.
 fn with_id_token(way: Way, alter: Alteration) -> Played {
     played(async move {
         let provider = TestProvider::start().await;

@@ -1,4 +1,4 @@
-//! What is left of a secret in the whole memory of a process, heap and stacks, when everything that held it has been dropped.
+//! The remains of a secret in the whole memory of a process, heap and stacks, after everything that held it has been dropped.
 //!
 //! Each test runs once more in another process, which does the work and then looks for what the test asks it about.
 #![expect(clippy::print_stdout, reason = "the other process answers, and what is not ours is measured")]

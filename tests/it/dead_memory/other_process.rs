@@ -8,7 +8,7 @@ use url::Url;
 
 use super::search::{masked, places_of};
 
-/// A test in a process of its own, whose memory is looked through when everything in it has been dropped.
+/// Runs a test in another process, whose memory is searched after everything in it has been dropped.
 pub(super) struct OtherProcess {
     child: Child,
     questions: ChildStdin,
@@ -16,7 +16,7 @@ pub(super) struct OtherProcess {
 }
 
 impl OtherProcess {
-    /// What it is given, secret or not, it is given masked: its environment is part of its memory.
+    /// Each input is masked, secret or not: the environment is part of the process's memory.
     pub(super) fn start(test: &str, given: &[(&str, &str)]) -> Self {
         Self::start_for_a_person(test, given, |_| unreachable!("nobody logs in"))
     }
@@ -38,7 +38,7 @@ impl OtherProcess {
         process
     }
 
-    /// Where parts of the secret are left. Its beginning is not looked for: freed memory is overwritten there.
+    /// The places where parts of the secret remain. Its beginning is not searched for: freed memory is overwritten there.
     pub(super) fn places_of(&mut self, secret: &[u8]) -> Vec<String> {
         let parts = [&secret[secret.len() - 16..], &secret[secret.len() / 2 - 8..][..16]];
         parts.into_iter().flat_map(|part| self.ask(part)).collect()
@@ -67,7 +67,7 @@ impl Drop for OtherProcess {
     }
 }
 
-/// What the other process was given.
+/// The inputs of the other process.
 pub(super) struct Given(Vec<(String, Vec<u8>)>);
 
 impl Given {
@@ -86,7 +86,7 @@ impl Given {
         self.0.iter().any(|(given, _)| given == name)
     }
 
-    /// A new `String`, with no byte more than it needs, for whoever wipes it.
+    /// A new `String` without spare capacity, for a caller that wipes it.
     pub(super) fn text(&self, name: &str) -> String {
         let (_, value) = self.0.iter().find(|(given, _)| given == name).unwrap();
         let mut text = String::with_capacity(value.len());
@@ -94,8 +94,8 @@ impl Given {
         text
     }
 
-    /// Does what is to be done, and then looks for whatever is asked about until nobody asks any more. The work has a thread of its own,
-    /// which is there still: the stack of one that has ended is given back.
+    /// Does the work, and then searches for each text that it is sent. The work's thread still exists: the stack of an ended thread
+    /// is given back.
     pub(super) fn look_after(self, work: impl FnOnce(&Self) + Send) {
         let (done, is_done) = mpsc::channel();
         let (end, is_over) = mpsc::channel::<()>();
@@ -118,7 +118,8 @@ impl Given {
     }
 }
 
-/// What is freed stays where it is until it is used again, and is not given back to the system: else nothing would be found there.
+/// Freed memory stays as it is until it is used again, and is not given back to the system: otherwise the search would find
+/// nothing.
 const KEEP_WHAT_IS_FREED: [(&str, &str); 2] = [("MALLOC_TRIM_THRESHOLD_", "1000000000"), ("MALLOC_MMAP_THRESHOLD_", "1000000000")];
 const GIVEN: &str = "GIVEN_TO_A_DEAD_MEMORY";
 const ANSWER: &str = "dead memory: ";

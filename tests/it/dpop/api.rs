@@ -66,7 +66,7 @@ async fn each_hop_of_a_redirect_has_a_proof_of_its_own() {
     }
 }
 
-/// F3, F20: to an origin that is named, the proof is made for that one, and holds nobody else's nonce.
+/// F3, F20: for a named origin the proof is made for that origin, and holds no other origin's nonce.
 #[tokio::test]
 async fn a_named_origin_gets_proofs_of_its_own() {
     let other = ScriptedApi::start(wherever_the_query_says(302)).await;
@@ -117,7 +117,7 @@ async fn a_proof_of_the_callers_own_is_one_too_many() {
     assert_eq!(api.seen()[0].header("dpop"), Some("mine"), "beside a bearer token it is the caller's affair");
 }
 
-/// F3: what a caller proves by itself stays with whom it is proved to.
+/// F3: a proof of the caller stays with the origin that it is for.
 #[tokio::test]
 async fn a_proof_of_the_callers_own_goes_to_no_other_origin() {
     let other = ScriptedApi::start(wherever_the_query_says(302)).await;

@@ -65,7 +65,7 @@ async fn a_nonce_is_learnt_from_every_answer() {
     }
 }
 
-/// K7 — requests: 5 for 3 calls. Auth0 says so of a nonce that has expired.
+/// K7 — requests: 5 for 3 calls. Auth0 names an expired nonce so.
 #[tokio::test]
 async fn an_expired_nonce_is_replaced_as_a_missing_one_is() {
     let current = std::sync::Arc::new(AtomicUsize::new(0));

@@ -67,7 +67,7 @@ async fn a_code_is_bound_to_the_key_too() {
     assert_eq!(error.kind(), ErrorKind::Configuration);
 }
 
-/// A login is finished with the key that it began with, also by a process that has made itself another one meanwhile.
+/// A login is finished with the key that it began with, also by a process that has generated another one since.
 #[tokio::test]
 async fn a_pending_login_brings_its_key_along() {
     let provider = strict_provider().await;

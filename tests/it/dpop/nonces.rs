@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{log_in, part, provider_with_nonces, verified, web_auth};
 
-/// What proofs said of nonces, in order.
+/// The nonces of proofs, in order.
 fn nonces(requests: &[SeenRequest]) -> Vec<Option<String>> {
     let nonce = |request: &SeenRequest| Some(verified(request.header("dpop").unwrap()).get("nonce")?.as_str().unwrap().to_owned());
     requests.iter().map(nonce).collect()
@@ -104,7 +104,7 @@ async fn a_refresh_token_goes_out_again_only_when_the_proof_was_refused() {
     assert_eq!((error.kind(), provider.count(Endpoint::Token) - asked), (ErrorKind::Ambiguous, 2), "the second answer was lost");
 }
 
-/// H9: what is good once is made anew.
+/// H9: proofs and assertions for one use are made again.
 #[tokio::test]
 async fn the_second_request_is_proved_and_authenticated_afresh() {
     let registered = PrivateKey::generate("ES256").unwrap();

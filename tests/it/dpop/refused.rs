@@ -37,7 +37,7 @@ async fn a_missing_token_type_is_no_bound_token() {
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
 }
 
-/// B18: a bound token that nobody has asked for could not be shown.
+/// B18: a bound token that was not requested could not be presented.
 #[tokio::test]
 async fn a_bound_token_is_refused_where_there_is_no_key() {
     let provider = TestProvider::start().await;

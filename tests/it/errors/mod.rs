@@ -13,11 +13,11 @@ use hallpass::{Error, ErrorKind};
 use crate::looks::secrets_in;
 use crate::panics::unwrapped;
 
-/// What went wrong in which situation.
+/// A situation and its error.
 #[derive(Default)]
 struct Page {
     rows: BTreeMap<usize, Vec<(&'static str, String)>>,
-    /// What `unwrap` says in each situation.
+    /// The output of `unwrap` in each situation.
     panics: Vec<(&'static str, String)>,
 }
 

@@ -7,7 +7,7 @@ use hallpass::{AccessToken, Application, AuthorizedClient, ClientAuth, Credentia
 use super::{CANARY, Page, jane};
 use crate::two_halves::TwoHalves;
 
-/// What a program is configured with, and cannot work.
+/// Settings that cannot work.
 pub(super) async fn go_wrong(page: &mut Page) {
     for (situation, domain) in [
         ("a domain that is none", "acme auth0 com"),

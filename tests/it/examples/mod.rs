@@ -1,4 +1,4 @@
-//! The examples, run as a person runs them, with everything logged that anybody logs: none shows a secret, or leaves one behind.
+//! The examples, run as a person runs them, with all logs: none shows a secret, or leaves one in a file.
 //!
 //! A test cannot know what a provider inside another process has made up, so there every piece of text is looked at for what a secret
 //! looks like, and what may be shown is named below. `no_flow_shows_a_secret_anywhere` sees to it that real secrets do look so. Where an

@@ -10,21 +10,21 @@ use tokio::time::{interval, timeout};
 
 use crate::scratch_folder::ScratchFolder;
 
-/// An example as a process of its own, with nothing in its environment but what it needs, and with folders that are only its own.
+/// An example as another process, with a minimal environment, and with empty folders.
 pub(super) struct Example {
     pub(super) name: String,
     place: ScratchFolder,
     variables: Vec<(&'static str, String)>,
 }
 
-/// What came of it.
+/// The outcome.
 pub(super) struct Run {
     pub(super) succeeded: bool,
     /// In the terminal, with everything that was logged.
     pub(super) shown: String,
     /// The environments and command lines of the example's processes.
     pub(super) processes: String,
-    /// What the person was sent to.
+    /// The URL that the person was sent to.
     pub(super) opened: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ fn folder_of_examples() -> PathBuf {
     std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples")
 }
 
-/// As somebody whose browser is given a URL.
+/// Acts as a browser that is given a URL.
 async fn log_in(socket: TcpStream) -> String {
     let url = BufReader::new(socket).lines().next_line().await.unwrap().expect("the URL that is opened");
     let callback = TestBrowser::new().visit(&url.parse().unwrap()).await.unwrap();
@@ -112,7 +112,7 @@ async fn log_in(socket: TcpStream) -> String {
     url
 }
 
-/// Whatever other users of the machine can see of a process and of those that it started. Each may end meanwhile.
+/// The parts of a process and of its children that other users of the machine can see. Each may end at any time.
 fn note(processes: &mut String, process: u32) {
     let root = PathBuf::from(format!("/proc/{process}"));
     for what in ["environ", "cmdline"] {

@@ -69,7 +69,7 @@ async fn a_refusal_is_final_only_moments_after_a_renewal() {
     assert_ne!(kept.session.token(Some(&second)).await.unwrap(), second);
 }
 
-/// G32: whoever waits for a valid token does not answer for somebody whose token was refused.
+/// G32: a task that waits for a valid token does not answer for a task whose token was refused.
 #[tokio::test]
 async fn a_refused_token_does_not_come_back_from_somebody_elses_wait() {
     let kept = logged_in().await;

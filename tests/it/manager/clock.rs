@@ -1,4 +1,4 @@
-//! What the clock decides: when a token ends, and what follows when the clock itself is wrong.
+//! The decisions of the clock: the end of a token, and the consequences of a wrong clock.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ async fn a_short_life_is_no_storm() {
     assert_eq!(kept.asked(), before + 50);
 }
 
-/// G18: the moment is drawn once for a token, so that nobody near it reads the store again and again.
+/// G18: the moment is drawn once for a token, so that tasks near it do not read the store again and again.
 #[tokio::test]
 async fn everybody_agrees_when_a_token_is_due() {
     let kept = logged_in().await;

@@ -392,7 +392,7 @@ async fn the_sessions_of_a_store_are_listed_by_person() {
     assert_eq!(kept.session.list(&RecordFilter::All).await.unwrap(), [""]);
 }
 
-/// J25: a store of a program's own that lists nothing says so.
+/// J25: a custom store without lists returns an error.
 #[tokio::test]
 async fn a_store_that_cannot_list_its_records_says_so() {
     struct Unlisted(Memory);

@@ -1,4 +1,4 @@
-//! What goes wrong on the way: at the provider, in the store.
+//! Failures of the provider and of the store.
 
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ async fn while_the_store_is_down_memory_serves_and_a_renewal_waits_for_the_store
     assert_eq!(kept.asked(), before + 2, "once they are stored they can be renewed");
 }
 
-/// G11, G23: whoever logs out elsewhere meanwhile is not logged in again by a write that is tried again.
+/// G11, G23: a write that is tried again does not undo a logout elsewhere.
 #[tokio::test]
 async fn a_write_that_is_tried_again_undoes_neither_a_logout_nor_a_login() {
     for logs_in_again in [false, true] {
@@ -272,7 +272,7 @@ async fn a_login_that_could_not_be_stored_is_stored_by_the_next_call() {
     }
 }
 
-/// G12: what can be had meanwhile is not waited for afterwards, and the ID token is stored with the rest.
+/// G12: keys that are ready are not waited for, and the ID token is stored with the rest.
 #[tokio::test]
 async fn keys_are_fetched_while_the_refresh_token_is_on_its_way() {
     let kept = logged_in().await;

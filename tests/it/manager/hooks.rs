@@ -1,4 +1,4 @@
-//! What a program is told: of each renewal once, of each loss once.
+//! Hooks: each renewal once, each loss once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -149,7 +149,7 @@ async fn a_renewal_that_could_not_be_stored_is_no_loss() {
     assert_eq!(told.counts(), (1, 0));
 }
 
-/// A session has an end of its own, at Auth0 the claim `session_expiry` — token: 0
+/// A session has an end, at Auth0 the claim `session_expiry` — token: 0
 #[tokio::test]
 async fn nothing_is_used_or_renewed_beyond_the_sessions_end() {
     let kept = logged_in().await;

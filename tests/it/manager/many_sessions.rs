@@ -42,7 +42,7 @@ impl CredentialsStore for Everybody {
     }
 }
 
-/// An opaque token, and a JWT, as it is for the API of one's own. In a process of its own: the memory of all threads counts.
+/// An opaque token, and a JWT, as for a program's own API. In another process: the memory of all threads counts.
 #[test]
 fn a_session_in_memory_takes_little_more_than_its_tokens_and_a_bounded_number_is_held() {
     const NAME: &str = "manager::many_sessions::a_session_in_memory_takes_little_more_than_its_tokens_and_a_bounded_number_is_held";
@@ -61,7 +61,7 @@ fn a_session_in_memory_takes_little_more_than_its_tokens_and_a_bounded_number_is
     }
 }
 
-/// How many bytes more the process holds afterwards, once what ran for `work` has ended.
+/// The additional bytes of the process after `work`, once its tasks have ended.
 fn held_by(work: impl FnOnce()) -> isize {
     let before = live_bytes();
     work();

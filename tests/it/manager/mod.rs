@@ -28,7 +28,7 @@ struct Kept<S = Memory> {
     browser: TestBrowser,
 }
 
-/// Somebody has logged in, for tokens that live an hour.
+/// A login with tokens that live an hour.
 async fn logged_in() -> Kept {
     logged_in_to(Memory::new(), |provider| provider).await
 }
@@ -53,7 +53,7 @@ impl<S: CredentialsStore + Clone> Kept<S> {
         CredentialsManager::new(auth, self.store.clone())
     }
 
-    /// Somebody else's login by the same application, not yet saved.
+    /// Another person's login by the same application, not yet saved.
     async fn log_in(&self, user: &str) -> Credentials {
         web_auth(&self.provider, &self.clock).browser(TestBrowser::new().user(user)).start().await.unwrap()
     }
@@ -62,7 +62,7 @@ impl<S: CredentialsStore + Clone> Kept<S> {
         RecordKey::new(self.provider.issuer(), self.provider.client_id(), "")
     }
 
-    /// How many tokens the provider was asked for.
+    /// The number of token requests.
     fn asked(&self) -> usize {
         self.provider.count(Endpoint::Token)
     }

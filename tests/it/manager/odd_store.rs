@@ -1,4 +1,4 @@
-//! A store in memory that does something odd when a test says so.
+//! A store in memory that fails in a chosen way.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ struct Odd {
     loads: VecDeque<Oddity>,
     locks: VecDeque<Oddity>,
     removals: VecDeque<Oddity>,
-    /// How often a lock was asked for.
+    /// The number of calls of `lock`.
     asked_to_lock: usize,
     /// Whatever the key, there is one record.
     one_slot: Option<RecordKey>,
@@ -126,7 +126,7 @@ impl OddStore {
         self.odd.lock().unwrap().one_slot = Some(key);
     }
 
-    /// What stands there, as whoever else reads the store sees it.
+    /// The record, as another process reads it.
     pub(super) async fn record(&self, key: &RecordKey) -> Option<Record> {
         self.inner.load(key).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! What a manager is asked beside tokens: to log in if needed, what it has, to forget it, to show itself.
+//! The methods of a manager beside those for tokens: log in if needed, query, forget, show.
 
 use hallpass::store::Memory;
 use hallpass::testing::{Endpoint, Fault, TestBrowser};
@@ -109,7 +109,7 @@ async fn one_browser_opens_however_many_need_a_login() {
     assert_eq!(kept.provider.count(Endpoint::Authorize), 2);
 }
 
-/// A login that fails or is called off holds nobody up, and what was stored stays.
+/// A login that fails or is dropped blocks no other task, and the stored record stays.
 #[tokio::test]
 async fn a_login_that_fails_leaves_everything_as_it_was() {
     let kept = logged_in().await;
@@ -176,7 +176,7 @@ async fn a_logout_elsewhere_is_noticed_when_the_token_ends() {
     assert_eq!(kept.asked(), before);
 }
 
-/// G23: whoever logs out and goes has logged out.
+/// G23: a logout whose future is dropped has logged out.
 #[tokio::test]
 async fn credentials_are_forgotten_although_nobody_waits_for_their_removal() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
@@ -193,7 +193,7 @@ async fn credentials_are_forgotten_although_nobody_waits_for_their_removal() {
     assert!(kept.store.record(&kept.key()).await.is_none());
 }
 
-/// G23: what a renewal brings meanwhile is what has to be revoked.
+/// G23: the refresh token of a concurrent renewal is the one that is revoked.
 #[tokio::test]
 async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;
@@ -216,7 +216,7 @@ async fn a_refresh_token_is_revoked_once_nobody_renews_it() {
     assert!(!kept.sibling().is_logged_in().await.unwrap());
 }
 
-/// G11 — revoke: 1: what only memory has is revoked all the same, whether there is a lock to be had or not.
+/// G11 — revoke: 1: a token that only memory has is revoked, with or without a lock.
 #[tokio::test]
 async fn what_could_not_be_stored_is_revoked_too() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;

@@ -126,7 +126,7 @@ async fn whoever_logs_in_while_a_write_fails_stays_logged_in() {
     assert_eq!(kept.session.user().await.unwrap().unwrap().email().unwrap(), "bob@example.com");
 }
 
-/// G11, G24: a login that finds the record replaced meanwhile is stored after it, and not only said to be.
+/// G11, G24: a login that finds the record replaced is stored after it, and not only reported as stored.
 #[tokio::test]
 async fn a_login_that_was_overtaken_by_a_renewal_is_stored() {
     let kept = logged_in_to(OddStore::default(), |provider| provider).await;

@@ -1,4 +1,4 @@
-//! What `File` leaves on the disk, and what it does not touch there.
+//! The files of `File` on the disk, and the files that it does not touch.
 use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -164,7 +164,7 @@ async fn reading_and_removing_nothing_makes_no_folder() {
     assert!(!folder.path().exists());
 }
 
-/// Whoever clears the sessions of made-up cookies leaves nothing behind.
+/// Clearing the sessions of made-up cookies leaves no files.
 #[tokio::test]
 async fn removing_what_was_never_there_makes_no_file() {
     let folder = ScratchFolder::new();

@@ -78,7 +78,7 @@ async fn files_that_are_no_record_of_the_program_are_left_out() {
     assert!(store.list(&key(""), &RecordFilter::All).await.is_err());
 }
 
-/// J25: a plain record that was copied into another session's place is nobody's.
+/// J25: a plain record that was copied to another session's place is not listed.
 #[tokio::test]
 async fn a_record_is_listed_only_under_its_own_name() {
     let folder = ScratchFolder::new();

@@ -13,7 +13,7 @@ use hallpass::{Application, CredentialsManager};
 use super::other_process::OtherProcess;
 use crate::scratch_folder::ScratchFolder;
 
-/// How long this goes on is a matter of patience: .ci/long has more of it.
+/// `.ci/long` runs more rounds.
 fn patience(name: &str, usual: usize) -> usize {
     env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }

@@ -102,7 +102,7 @@ fn a_program_ends_while_its_keychain_never_answers() {
     other.0.ends_well_and_soon();
 }
 
-/// J13: nobody has to set the time.
+/// J13: the deadline needs no setting.
 #[test]
 fn a_keychain_has_ten_seconds_to_answer() {
     if let Some(folder) = OtherProcess::folder() {

@@ -68,7 +68,7 @@ impl OtherProcess {
         assert_eq!(line.trim_end(), word, "what the other process said");
     }
 
-    /// Until it ended by itself.
+    /// Waits until it has ended.
     pub(super) fn ends_well(&mut self) {
         assert!(self.child.wait().unwrap().success());
     }

@@ -1,4 +1,4 @@
-//! A folder, its files and the folders around it are this user's or root's, and nobody else can change them.
+//! A folder, its files and the folders around it belong to this user or to root, and no other user can change them.
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::path::Path;
@@ -15,7 +15,7 @@ const NO_WAIT: Duration = Duration::ZERO;
 /// No user of any machine.
 const STRANGER: u32 = 12_345;
 
-/// What each call says.
+/// The result of each call.
 async fn refusals(store: &File) -> Vec<Error> {
     vec![
         store.load(&key("")).await.unwrap_err(),

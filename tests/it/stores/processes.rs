@@ -88,7 +88,7 @@ async fn two_processes_that_count_under_the_lock_lose_nothing() {
     assert_eq!(generation(&File::new(folder.path()), &key("")).await, Some(2 * COUNT));
 }
 
-/// Under the lock, nobody else can be first.
+/// Under the lock, no other process can be first.
 async fn count(store: &File) {
     for _ in 0..COUNT {
         let _lock = store.lock(&key(""), LONG).await.unwrap();

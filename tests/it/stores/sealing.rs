@@ -58,7 +58,7 @@ fn a_sealed_record_begins_with_its_format_its_keys_id_and_its_generation() {
     assert_ne!(other[5..13], KEY_ID);
 }
 
-/// G27: what a newer release has sealed is told from what nobody has.
+/// G27: a record that a newer release has sealed is told from a broken one.
 #[test]
 fn what_another_release_sealed_says_so() {
     let sealed = keys().seal(&key("one"), &record(1, b"refresh token")).unwrap();

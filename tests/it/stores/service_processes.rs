@@ -1,4 +1,4 @@
-//! A service in several processes, with one token of its own in one folder.
+//! A service in several processes, with one token in one folder.
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;

@@ -76,7 +76,7 @@ impl Storm {
         self.check(&before, &warm.unwrap());
     }
 
-    /// How many answers of the token endpoint may have been lost.
+    /// The number of answers of the token endpoint that may have been lost.
     fn rage(&mut self, faults: Faults, era: Duration) -> u64 {
         let (began, mut lost_answers) = (Instant::now(), 0);
         while began.elapsed() < era {

@@ -16,13 +16,13 @@ use super::sessions::Sessions;
 use super::weather::Jump;
 use crate::counting_allocator;
 
-/// Where everything is.
+/// The addresses of all parts.
 pub(super) struct Places {
     pub(super) issuer: String,
     pub(super) client_id: String,
     pub(super) api: String,
     pub(super) foreign: String,
-    /// Where there is one.
+    /// If there is one.
     pub(super) redis: Option<String>,
     pub(super) seed: u64,
 }

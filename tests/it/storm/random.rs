@@ -14,7 +14,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Another one, for somebody else.
+    /// Another generator, for another part.
     pub(super) fn split(&mut self) -> Self {
         Self(self.next())
     }

@@ -1,18 +1,18 @@
 use serde_json::{Value, json};
 
-/// What the program says of itself when all of it is at rest.
+/// The state of the program when all of it is at rest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rest {
-    /// How often a manager said that a session needs a login.
+    /// The number of sessions that needed a login.
     pub(super) lost: u64,
-    /// How often somebody was told that an answer was lost.
+    /// The number of answers that were reported as lost.
     pub(super) ambiguous: u64,
     /// Calls that the API answered with 200.
     pub(super) answered: u64,
     /// Those that ended in an error.
     pub(super) failed: u64,
     pub(super) tasks: u64,
-    /// What is open: files, sockets, ports.
+    /// The open files, sockets and ports.
     pub(super) files: u64,
     pub(super) live_bytes: isize,
 }

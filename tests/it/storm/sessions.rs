@@ -1,4 +1,4 @@
-//! What the program does all the time: people who are logged in, and calls in their names.
+//! The load of the program: people who are logged in, and calls in their names.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ pub(super) struct Sessions {
     tasks: JoinSet<()>,
     going: watch::Sender<bool>,
     resting: watch::Sender<usize>,
-    /// To Redis, each with a task of its own.
+    /// To Redis, each with a task.
     connections: usize,
     _folder: ScratchFolder,
 }
@@ -83,7 +83,7 @@ impl Sessions {
         }
     }
 
-    /// Until nobody does anything, and everybody's session works.
+    /// Until all tasks rest, and every session works.
     pub(super) async fn pause(&mut self) {
         self.going.send_replace(false);
         let (mut resting, all) = (self.resting.subscribe(), self.tasks.len());
@@ -195,7 +195,7 @@ impl Person {
         Ok(())
     }
 
-    /// As a program does: whoever has to log in logs in.
+    /// Logs in again when a login is required, as a program does.
     async fn failed(&self, own: usize, error: &Error) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
         if error.kind() == ErrorKind::Ambiguous {
@@ -269,7 +269,7 @@ impl Caller {
     }
 }
 
-/// A browser of its own for each login, so that none remembers more and more pages.
+/// Another browser for each login, so that none remembers more and more pages.
 struct OwnBrowser {
     email: String,
 }
@@ -298,10 +298,10 @@ fn http() -> reqwest::ClientBuilder {
 const TASKS_EACH: usize = 4;
 /// Longer than a request.
 const LEASE: Duration = Duration::from_secs(5);
-/// How long a stalled answer is waited for.
+/// The time for which a stalled answer is waited for.
 const REQUEST: Duration = Duration::from_secs(3);
-/// How long a login may take that the weather has spoilt.
+/// The time that a login may take under faults.
 const LOGIN: Duration = Duration::from_secs(4);
-/// Longer than anything takes that anybody does.
+/// Longer than any operation takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRIES: usize = 20;

@@ -7,9 +7,9 @@ pub(super) trait StruckRedis {
     /// It takes connections and commands, and answers none for so long.
     fn hangs(&mut self, time: Duration);
 
-    /// Without a warning, and nobody is there for so long.
+    /// Without a warning, and unreachable for this time.
     fn is_killed(&mut self, time: Duration);
 
-    /// As an administrator does it, and nobody is there for so long.
+    /// By an administrator, and unreachable for this time.
     fn is_restarted(&mut self, time: Duration);
 }

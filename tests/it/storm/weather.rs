@@ -6,23 +6,23 @@ use hallpass::testing::{Api, Endpoint, Fault, TestClock, TestProvider};
 use super::random::Random;
 use super::struck_redis::StruckRedis;
 
-/// What goes wrong, and when.
+/// The faults and their times.
 pub(super) struct Weather {
     random: Random,
     /// The provider's; the program's own jumps along.
     clock: TestClock,
     foreign: String,
-    /// How often each place will have been asked before it is struck again: some requests after the last fault. Else faults would come
-    /// to a heap, and nothing would work until it is over.
+    /// For each place, the number of requests before the next fault: some requests after the last one. Otherwise faults would
+    /// follow each other, and nothing would work until the end.
     struck: HashMap<Option<Endpoint>, usize>,
     redis_struck: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Faults {
-    /// Whoever asked for a token can tell that the provider did nothing.
+    /// The caller can tell that the provider did nothing.
     Plain,
-    /// Nobody can tell what the provider did.
+    /// The caller cannot tell what the provider did.
     LostAnswers,
 }
 
@@ -38,7 +38,7 @@ impl Weather {
         Self { random, clock, foreign, struck: HashMap::new(), redis_struck: 0 }
     }
 
-    /// Whether an answer of the token endpoint may get lost by it.
+    /// Returns whether an answer of the token endpoint may be lost by it.
     pub(super) fn strike(&mut self, faults: Faults, provider: &TestProvider, api: &Api) -> bool {
         let pages = [Endpoint::Authorize, Endpoint::Login, Endpoint::Callback];
         let place = match self.random.below(10) {
@@ -106,7 +106,7 @@ impl Weather {
         }
     }
 
-    /// How often.
+    /// The number of times.
     pub(super) fn redis_struck(&self) -> u64 {
         self.redis_struck
     }

@@ -6,7 +6,7 @@ use std::{env, fs, process};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// An authority that nobody else knows, made with OpenSSL. What it signed lies in a folder that goes with it.
+/// A new authority, made with OpenSSL. The certificates are in a folder that is removed with it.
 pub struct Authority(PathBuf);
 
 /// A certificate and its key, in PEM.
@@ -58,7 +58,7 @@ impl Authority {
         path
     }
 
-    /// What `openssl` prints when it is run in the folder.
+    /// The output of `openssl`, run in the folder.
     pub fn openssl(&self, arguments: &str) -> String {
         openssl(&self.0, arguments)
     }
@@ -89,7 +89,7 @@ impl Certificate {
         reqwest::Identity::from_pem(&pem).expect("a certificate and its key")
     }
 
-    /// What a token that is bound to it says: `x5t#S256` (RFC 8705, section 3.1).
+    /// The claim of a token that is bound to it: `x5t#S256` (RFC 8705, section 3.1).
     pub fn thumbprint(&self) -> String {
         let folder = self.certificate.parent().expect("a file in a folder");
         let printed = openssl(folder, &format!("x509 -noout -fingerprint -sha256 -in {}", self.certificate.display()));

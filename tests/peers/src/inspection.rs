@@ -9,7 +9,7 @@ use url::{ParseError, Url};
 
 use crate::Person;
 
-/// A page as everybody gets it: what is on it, after it was found accessible in every [`View`].
+/// A page and its content, after an accessibility check in every [`View`].
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectedPage {
@@ -17,26 +17,26 @@ pub struct InspectedPage {
     pub language: String,
     /// The text of each heading of the first level.
     pub headings: Vec<String>,
-    /// What a screen reader can jump to, in order: `banner`, `main`, `form` …
+    /// The landmarks for screen readers, in order: `banner`, `main`, `form` …
     pub landmarks: Vec<String>,
-    /// What a screen reader says by itself.
+    /// The text that a screen reader announces.
     pub announced: Vec<String>,
     /// All that can be pressed or typed into, by the name a screen reader says.
     pub controls: Vec<String>,
     /// All text.
     pub text: String,
     scripts: usize,
-    /// What the page has fetched, beside itself.
+    /// The page's requests for other resources.
     fetched: Vec<String>,
 }
 
-/// How a page is looked at.
+/// A way to look at a page.
 #[derive(Debug, Clone, Copy)]
 struct View {
     scheme: &'static str,
     width: u32,
     height: u32,
-    /// What the picture's name ends in, where one is kept.
+    /// The end of the screenshot's name, where one is kept.
     picture: Option<&'static str>,
 }
 

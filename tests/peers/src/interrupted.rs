@@ -15,7 +15,7 @@ pub struct Interrupted<S> {
     saves: AtomicUsize,
 }
 
-/// When it happens.
+/// The moment of the interruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     BeforeLoading,
@@ -26,7 +26,7 @@ pub enum Moment {
     BeforeSending,
     /// The provider has answered.
     BeforeSaving,
-    /// What the provider gave is stored, and the lock is still held.
+    /// The provider's answer is stored, and the lock is still held.
     BeforeReleasing,
 }
 

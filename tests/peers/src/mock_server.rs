@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::process::Process;
 
-/// oauth2-mock-server: a provider that asks nobody and lies on demand; `oauth2-mock-server/server.mjs` says how.
+/// oauth2-mock-server: a provider without a login page that lies on demand; see `oauth2-mock-server/server.mjs`.
 pub struct MockServer {
     issuer: String,
     client: Client,
@@ -44,7 +44,7 @@ impl MockServer {
         self.seen("/token").await.into_iter().map(|mut request| request["body"].take()).collect()
     }
 
-    /// How often a path was asked for.
+    /// The number of requests for a path.
     pub async fn count(&self, path: &str) -> usize {
         self.seen(path).await.len()
     }

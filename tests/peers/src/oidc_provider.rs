@@ -7,8 +7,8 @@ use hallpass::client_auth::PrivateKey;
 use crate::authority::{Authority, Certificate};
 use crate::process::Process;
 
-/// oidc-provider: a certified OpenID provider with a login page, a consent page and a logout page. Any name with any
-/// password is somebody; its clients and APIs are listed in `oidc-provider/server.mjs`.
+/// oidc-provider: a certified OpenID provider with a login page, a consent page and a logout page. Any name with any password is a
+/// user; its clients and APIs are listed in `oidc-provider/server.mjs`.
 pub struct OidcProvider {
     issuer: String,
     _process: Process,

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::process::Process;
 
-/// A person at a real browser: Chromium without a screen, driven through chromedriver, with a profile of its own.
+/// A person at a real browser: Chromium without a screen, driven through chromedriver, with a new profile.
 pub struct Person {
     browser: Client,
     _session: Session,
@@ -109,7 +109,7 @@ impl Person {
         }
     }
 
-    /// What the URL bar shows.
+    /// The URL in the address bar.
     pub async fn url(&self) -> Url {
         self.browser.current_url().await.expect("the browser is there")
     }
@@ -155,7 +155,7 @@ impl Drop for Session {
     }
 }
 
-/// Where a [`Person`] sits: what the library opens, the person sees.
+/// The browser of a [`Person`]: the person sees the pages that the library opens.
 pub struct PersonsBrowser(Client);
 
 impl Browser for PersonsBrowser {

@@ -10,7 +10,7 @@ use crate::authority::{Authority, Certificate};
 use crate::process::Process;
 use crate::signal::{Signal, wait_until_stopped};
 
-/// A Redis of its own, with a password, which writes everything to the disk at once: killed and started again, it has it all.
+/// A new Redis with a password, which writes everything to the disk at once: killed and started again, it has all records.
 pub struct RedisServer {
     folder: PathBuf,
     port: u16,
@@ -104,7 +104,7 @@ impl RedisServer {
         client.get_multiplexed_async_connection().await.expect("Redis is there")
     }
 
-    /// What `redis-cli` prints, with TLS too.
+    /// The output of `redis-cli`, with TLS too.
     ///
     /// # Panics
     /// When it is not there.
@@ -151,7 +151,7 @@ impl RedisServer {
         Signal::Continue.send(self.process_id());
     }
 
-    /// Nobody takes connections any more.
+    /// No process accepts connections there.
     pub fn kill(&mut self) {
         self.process = None;
     }

@@ -29,8 +29,8 @@ impl RedisServer {
 }
 
 impl RedisWatch {
-    /// What has been sent since it was asked last, as the command and what its first key is: `EVALSHA lease`. What a script does
-    /// costs no round trip and is left out.
+    /// The commands since the last call, each with the kind of its first key: `EVALSHA lease`. The commands of a script cost no
+    /// round trip and are left out.
     pub async fn commands(&mut self) -> Vec<String> {
         self.lines().await.iter().filter_map(|line| told(line)).collect()
     }

@@ -9,15 +9,15 @@ use tokio::time::timeout;
 
 use crate::signal::{Signal, wait_until_stopped};
 
-/// Another process of the same program: `src/bin/replica.rs`. It is killed when this is dropped, and ends by itself when its
-/// standard input does.
+/// Another process of the same program: `src/bin/replica.rs`. It is killed when this is dropped, and ends when its standard input
+/// does.
 pub struct Replica {
     child: Child,
     input: ChildStdin,
     lines: UnboundedReceiver<String>,
 }
 
-/// What the tasks of a replica got.
+/// The results of a replica's tasks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The access tokens, each once.
@@ -88,7 +88,7 @@ impl Replica {
         Signal::Continue.send(self.child.id());
     }
 
-    /// Until it ended by itself.
+    /// Waits until it has ended.
     pub fn ends(mut self) {
         assert!(self.child.wait().expect("the replica is there").success());
     }

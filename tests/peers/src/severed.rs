@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-/// A way to a server that breaks off, when a test says so, after the server has done what it was asked and before its answer
-/// arrives; and that leads to another server when a test says so, for connections from then on.
+/// A connection to a server that breaks on demand, after the server has done the request and before its answer arrives. On demand,
+/// later connections lead to another server.
 pub struct Severed {
     url: String,
     state: Arc<State>,
@@ -75,13 +75,13 @@ impl Severed {
         self.state.delay_millis.store(millis, Ordering::SeqCst);
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// How many answers were lost.
+    /// The number of lost answers.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)

@@ -2,7 +2,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// What a process can be told from outside, whether it wants or not.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Signal {
     Stop,

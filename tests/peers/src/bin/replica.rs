@@ -68,7 +68,7 @@ async fn answer(mut questions: UnboundedReceiver<String>, source: impl TokenSour
 struct Got {
     tokens: BTreeSet<String>,
     errors: BTreeSet<String>,
-    /// When the last token ends.
+    /// The end of the last token.
     end: Option<SystemTime>,
 }
 

@@ -1,4 +1,4 @@
-//! A certified provider asks people on devices of their own, which answer after two seconds.
+//! A certified provider asks people on other devices, which answer after two seconds.
 
 use hallpass::ciba::CibaAuth;
 use hallpass::{Application, ClientAuth, ErrorKind};

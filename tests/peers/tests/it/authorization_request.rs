@@ -1,4 +1,4 @@
-//! How a certified provider gets to know what a login asks for.
+//! The ways in which a certified provider gets an authorization request.
 
 use std::time::Duration;
 

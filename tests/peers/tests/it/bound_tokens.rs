@@ -42,7 +42,7 @@ async fn an_access_token_for_an_api_names_the_key() {
     }
 }
 
-/// Where DPoP is the application's wish and no nonce is asked for.
+/// DPoP by the application's wish, without a nonce.
 #[tokio::test]
 async fn a_client_of_whom_no_proof_is_required_has_bound_tokens_too() {
     let (provider, person) = (OidcProvider::start(), Person::sits_down().await);
@@ -65,7 +65,7 @@ async fn a_stolen_token_is_worth_nothing() {
     owner.renew_credentials(&credentials).await.unwrap();
 }
 
-/// What a program does at each start: the key of its login comes from the store.
+/// The start of a program: the key of its login comes from the store.
 #[tokio::test]
 async fn after_a_restart_a_manager_goes_on_with_the_key_of_its_login() {
     let (provider, person, store) = (OidcProvider::start(), Person::sits_down().await, Memory::new());

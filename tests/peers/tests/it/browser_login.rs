@@ -98,7 +98,7 @@ async fn a_person_who_is_logged_in_already_only_consents() {
     assert!(silently.is_login_required(), "native clients always need consent here: {silently}");
 }
 
-/// Somebody named alice logs in and consents.
+/// A user named alice logs in and consents.
 pub(crate) async fn log_in(
     provider: &OidcProvider,
     person: &Person,

@@ -43,7 +43,7 @@ async fn a_provider_that_asks_nothing_sends_the_browser_straight_back() {
     assert_eq!(provider.count("/endsession").await, 1);
 }
 
-/// The provider has to be told the port before anybody listens there.
+/// The provider has to know the port before a program listens there.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     listener.local_addr().expect("it is bound").port()

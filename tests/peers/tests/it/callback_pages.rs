@@ -1,4 +1,4 @@
-//! What the person sees when the browser has come back to the program.
+//! The pages that the person sees when the browser has come back to the program.
 use hallpass::testing::{Endpoint, TestProvider};
 use hallpass::web_auth::{CallbackPage, Logout};
 use hallpass::{ErrorKind, WebAuth};
@@ -143,7 +143,7 @@ async fn jane_logs_in(person: &Person) {
     person.click("button[value=accept]").await;
 }
 
-/// What all these pages have.
+/// The common parts of all these pages.
 async fn inspect(person: &Person, name: &str) -> InspectedPage {
     let page = person.inspects(name).await;
     assert_eq!(page.language, "en");

@@ -12,7 +12,7 @@ use hallpass_peers::{OidcProvider, Person};
 
 use crate::browser_login::log_in;
 
-/// How long this goes on is a matter of patience: .ci/long has more of it.
+/// `.ci/long` runs more rounds.
 fn expiries() -> usize {
     env::var("EXPIRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
 }

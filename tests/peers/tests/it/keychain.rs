@@ -1,4 +1,4 @@
-//! The Secret Service of a GNOME desktop, on a bus of its own, with `secret-tool` to look at it from outside.
+//! The Secret Service of a GNOME desktop, on another bus, with `secret-tool` to read it from outside.
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -183,7 +183,7 @@ async fn a_bus_without_a_secret_service_is_no_keychain() {
     assert_eq!(File::new(folder.join("file")).load(&key("")).await.unwrap().unwrap().generation(), 1);
 }
 
-/// G31: a keyring that was not unlocked, on a machine where nobody can be asked to.
+/// G31: a locked keyring, on a machine without a person to unlock it.
 #[tokio::test]
 async fn a_locked_keychain_is_there() {
     let Some(folder) = logged_in_at_a_desktop() else {
@@ -245,7 +245,7 @@ fn log_in_at_the_keyring(test: &str, keyring: &str) {
     log_in_at(test, &format!(r#"{keyring} >&2 && until {is_there}; do sleep 0.01; done && exec "$@""#));
 }
 
-/// The test again, in a process that has a session bus, which starts nothing by itself, and what `session` starts.
+/// Runs the test again, in a process with a session bus that starts no services, and with the services that `session` starts.
 fn log_in_at(test: &str, session: &str) {
     // Short: the daemon's socket in it has a name of 107 bytes at most.
     static DESKTOPS: AtomicU32 = AtomicU32::new(0);

@@ -1,4 +1,4 @@
-//! What a certified provider makes of tokens after the login: user info, rotation, revocation.
+//! Tokens after the login at a certified provider: user info, rotation, revocation.
 use hallpass::{Application, ErrorKind};
 use hallpass_peers::{OidcProvider, Person};
 

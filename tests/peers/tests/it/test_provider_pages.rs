@@ -1,4 +1,4 @@
-//! What a person sees who logs in at a `TestProvider` by hand.
+//! The pages of a `TestProvider` for a person who logs in by hand.
 use hallpass::testing::{Endpoint, TestProvider};
 use hallpass::{Application, WebAuth};
 use hallpass_peers::{InspectedPage, Person};
@@ -70,7 +70,7 @@ async fn a_callback_url_that_is_not_registered_is_named() {
     assert!(page.text.contains("http://127.0.0.1:21965/somewhere-else"), "{}", page.text);
 }
 
-/// What all these pages have.
+/// The common parts of all these pages.
 async fn inspect(person: &Person, name: &str) -> InspectedPage {
     let page = person.inspects(name).await;
     assert_eq!(page.language, "en");

@@ -14,7 +14,7 @@ mod app;
 
 const AUDIENCE: &str = "https://api.example.com";
 
-/// What serves the application ends with this.
+/// The process that serves the application ends with this.
 struct Serving {
     home: Url,
     task: tokio::task::JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! What Redis lets the program do, and what the program is told where that is too little.
+//! Permissions of Redis, and the errors where they are missing.
 
 use std::fs;
 use std::time::Duration;

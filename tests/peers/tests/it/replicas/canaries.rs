@@ -14,7 +14,7 @@ use super::{Endpoint, Fleet, HOUR};
 const AUDIENCE: &str = "https://api.acme.com";
 const KEY: &[u8; 32] = b"CANARY-a-key-that-seals-records!";
 
-/// What nobody may find, and what that is.
+/// The secrets that must not be found, and their names.
 #[derive(Default)]
 struct Secrets(Vec<(&'static str, String)>);
 

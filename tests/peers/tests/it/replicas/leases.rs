@@ -91,7 +91,7 @@ async fn a_process_that_ends_when_it_has_its_credentials_leaves_no_lease() {
     assert_eq!(fleet.renewals(), 2);
 }
 
-/// J18: what Redis is never told ends by itself, and the release does not wait for that.
+/// J18: a lease whose release Redis did not get expires, and the release does not wait for that.
 #[tokio::test]
 async fn a_release_waits_for_no_redis_that_is_down() {
     let mut fleet = Fleet::start().await;

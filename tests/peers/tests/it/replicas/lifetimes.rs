@@ -34,7 +34,7 @@ impl Scene {
         redis::cmd("PTTL").arg(name).query_async(&mut self.redis).await.unwrap()
     }
 
-    /// Whether the record ends in this time; to an hour.
+    /// Returns whether the record expires in this time; to an hour.
     async fn record_ends_in(&mut self, time: Duration) -> bool {
         let name = self.name();
         let ends_in = Duration::from_millis(u64::try_from(self.ends_in(&name).await).unwrap());

@@ -50,7 +50,7 @@ async fn a_logout_on_one_replica_is_seen_by_another() {
     }
 }
 
-/// J17 — token: 0: the session that nobody ended goes on without a request.
+/// J17 — token: 0: a session that did not end goes on without a request.
 #[tokio::test]
 async fn another_replica_looks_after_a_while_and_keeps_what_is_there() {
     let fleet = Fleet::start().await;

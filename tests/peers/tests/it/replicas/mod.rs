@@ -83,7 +83,7 @@ impl Fleet {
         self.replica(&[("STOP", moment.words())])
     }
 
-    /// How often a refresh token was sent.
+    /// The number of requests with a refresh token.
     fn renewals(&self) -> usize {
         self.provider.count(Endpoint::Token) - self.token_requests_before
     }

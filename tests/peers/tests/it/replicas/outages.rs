@@ -168,7 +168,7 @@ async fn a_failover_costs_one_error() {
     assert!(store.save(&key, None, &record).await.unwrap(), "the other has no record of it yet");
 }
 
-/// G22: who could not extend a lease once goes on, since it may be in time all the same.
+/// G22: after one failed extension the lease is extended again, because it may still be in time.
 #[tokio::test]
 async fn a_lease_outlives_an_outage_that_is_shorter() {
     let mut fleet = Fleet::start().await;

@@ -1,4 +1,4 @@
-//! How often Redis is asked: a round trip is what a renewal waits for besides the provider.
+//! The round trips to Redis in a renewal.
 use std::time::Duration;
 
 use hallpass::testing::TestProvider;
@@ -32,7 +32,7 @@ async fn to_load_is_one_round_trip_and_to_renew_three_besides_the_lease() {
     assert_eq!(fleet.renewals(), 2);
 }
 
-/// The new tokens are stored first, and the ID token by a write of its own.
+/// The new tokens are stored first, and the ID token by another write.
 #[tokio::test]
 async fn keys_that_have_to_be_waited_for_cost_one_round_trip_more() {
     let fleet = Fleet::start().await;

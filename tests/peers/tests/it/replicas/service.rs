@@ -1,4 +1,4 @@
-//! A service in several processes, with one token of its own on one Redis.
+//! A service in several processes, with one token on one Redis.
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ async fn without_redis_each_process_asks_for_itself_and_no_more() {
     assert!(fleet.renewals() - before <= REPLICAS + 3);
 }
 
-/// The token is sealed, and nobody's session.
+/// The token is sealed, and belongs to no session.
 #[tokio::test]
 async fn redis_is_shown_no_token() {
     let fleet = Fleet::start().await;
