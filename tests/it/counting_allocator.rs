@@ -17,12 +17,17 @@ thread_local! {
 
 /// Of all threads.
 static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
-/// Searches the bytes that freed blocks hold, on all threads, because requests and renewals run on another thread.
+/// The text to search for in freed blocks, masked: `look` would leave it on the stack of each thread. All threads search, because
+/// requests and renewals run on another thread.
 static LOOKED_FOR: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 static IS_LOOKING: AtomicBool = AtomicBool::new(false);
 static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
+/// Freed blocks are overwritten: a block that is used again without being written has no old text then.
+static IS_WIPING: AtomicBool = AtomicBool::new(false);
 /// One search at a time.
 static SEARCH: Mutex<()> = Mutex::new(());
+
+const MASK: u8 = 0xa5;
 
 fn count(size: usize) {
     // A thread that ends frees its locals and may allocate later; nobody counts it then.
@@ -53,7 +58,7 @@ unsafe fn look(pointer: *const u8, layout: Layout) {
     let mut matched = 0;
     for offset in 0..layout.size() {
         // SAFETY: it is inside the block. Volatile, since nobody may conclude anything from bytes that were never written.
-        let byte = unsafe { pointer.add(offset).read_volatile() };
+        let byte = unsafe { pointer.add(offset).read_volatile() } ^ MASK;
         matched = if byte == looked_for[matched] { matched + 1 } else { usize::from(byte == looked_for[0]) };
         if matched == looked_for.len() {
             // The other side of the connection is a TestProvider on a thread of this name.
@@ -80,12 +85,27 @@ unsafe impl GlobalAlloc for Counting {
         count(size);
         hold(-layout.size().cast_signed());
         unsafe { look(pointer, layout) };
-        unsafe { System.realloc(pointer, layout, size) }
+        if !IS_WIPING.load(Ordering::Relaxed) {
+            return unsafe { System.realloc(pointer, layout, size) };
+        }
+        // SAFETY: the new block is another one, and the old one is freed once.
+        unsafe {
+            let new = System.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                pointer.copy_to_nonoverlapping(new, size.min(layout.size()));
+                pointer.write_bytes(0, layout.size());
+                System.dealloc(pointer, layout);
+            }
+            new
+        }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         hold(-layout.size().cast_signed());
         unsafe { look(pointer, layout) };
+        if IS_WIPING.load(Ordering::Relaxed) {
+            unsafe { pointer.write_bytes(0, layout.size()) };
+        }
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -113,11 +133,16 @@ pub(crate) fn live_bytes() -> isize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
+/// For tests of [`left_behind`], before their first secret is made.
+pub(crate) fn wipe_freed_blocks() {
+    IS_WIPING.store(true, Ordering::SeqCst);
+}
+
 /// The number of blocks that still hold the text when they are freed or grow, on any thread but those of a TestProvider.
 pub(crate) fn left_behind<T>(text: &str, work: impl FnOnce() -> T) -> (T, u64) {
     let _search = SEARCH.lock().unwrap_or_else(PoisonError::into_inner);
     for (half, bytes) in LOOKED_FOR.iter().zip(text.as_bytes()[..16].chunks_exact(8)) {
-        half.store(u64::from_ne_bytes(bytes.try_into().unwrap()), Ordering::Relaxed);
+        half.store(u64::from_ne_bytes(bytes.try_into().unwrap()) ^ u64::from_ne_bytes([MASK; 8]), Ordering::Relaxed);
     }
     LEFT_BEHIND.store(0, Ordering::Relaxed);
     IS_LOOKING.store(true, Ordering::SeqCst);

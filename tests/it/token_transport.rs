@@ -91,7 +91,7 @@ async fn metadata_with_an_endpoint_that_gives_secrets_away_is_refused() {
         "https://user:CANARY@auth.example.com/token",
         "https://auth.example.com/token#fragment",
     ] {
-        for name in ["token_endpoint", "authorization_endpoint", "revocation_endpoint"] {
+        for name in ["token_endpoint", "authorization_endpoint", "jwks_uri"] {
             let halves = TwoHalves::start().await;
             halves.provider.always(Endpoint::Discovery, Fault::new().set(name, endpoint));
             let error = halves.auth.begin().await.unwrap_err();

@@ -16,7 +16,7 @@ use hallpass::{AccessToken, Application, ClientAuth, CredentialsManager, ErrorKi
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::counting_allocator::left_behind;
+use crate::counting_allocator::{left_behind, wipe_freed_blocks};
 use crate::two_halves::TwoHalves;
 
 const CANARY: &str = "4canary-0123456789-abcdefghijklmn";
@@ -30,6 +30,7 @@ fn by_dropping<T>(make: impl FnOnce(String) -> T) -> u64 {
 /// I5
 #[test]
 fn what_holds_a_secret_wipes_it() {
+    wipe_freed_blocks();
     assert_eq!(by_dropping(|text| text), 1, "the test sees what is left behind");
     assert_eq!(by_dropping(|mut text| (text.reserve(1000), text.clear())), 2, "also by growing");
 
@@ -49,6 +50,7 @@ fn what_holds_a_secret_wipes_it() {
 #[test]
 fn clones_that_are_dropped_at_the_same_moment_leave_nothing_behind() {
     const ROUNDS: usize = 2_000;
+    wipe_freed_blocks();
     let arrived = AtomicUsize::new(0);
     // Without sleeping, which would part them again.
     let meet = |round: usize| {
@@ -73,6 +75,7 @@ fn clones_that_are_dropped_at_the_same_moment_leave_nothing_behind() {
 /// I5
 #[tokio::test]
 async fn a_login_kept_as_text_leaves_nothing_behind() {
+    wipe_freed_blocks();
     let halves = TwoHalves::start().await;
     let login = halves.auth.begin().await.unwrap();
     let kept = login.to_secret_string();
@@ -93,6 +96,7 @@ async fn a_login_kept_as_text_leaves_nothing_behind() {
 /// I5
 #[tokio::test]
 async fn credentials_leave_no_token_behind() {
+    wipe_freed_blocks();
     let halves = TwoHalves::start().await.scope("openid offline_access");
     for which in 0..3 {
         let credentials = halves.log_in().await.unwrap();
@@ -110,6 +114,7 @@ async fn credentials_leave_no_token_behind() {
 /// wire the token is encoded.
 #[test]
 fn a_refused_request_leaves_no_secret_behind() {
+    wipe_freed_blocks();
     let provider = provider_elsewhere();
     let canary = "~/1+canary=0123&456789";
     let (application, token) = (Application::new(provider.issuer(), provider.client_id()), Secret::new(canary));
@@ -134,6 +139,7 @@ fn provider_elsewhere() -> TestProvider {
 /// the wire, so that only what puts them together has it whole.
 #[test]
 fn an_answer_in_pieces_leaves_no_token_behind() {
+    wipe_freed_blocks();
     let provider = provider_elsewhere();
     let (first, second) = CANARY.split_at(8);
     let pieces = [
@@ -155,6 +161,7 @@ fn an_answer_in_pieces_leaves_no_token_behind() {
 /// I5: what a manager writes, reads and renews.
 #[tokio::test]
 async fn a_stored_login_leaves_no_token_behind() {
+    wipe_freed_blocks();
     let provider = TestProvider::start().await;
     let store = Memory::new();
     let manager = || {
