@@ -89,7 +89,7 @@ pub(super) const PLAN: Plan = Plan {
         },
         Module {
             name: "oidcc-client-test-userinfo-invalid-sub",
-            provider: "answers with user info of somebody else",
+            provider: "answers with another person's user info",
             outcome: Outcome::Refused(InvalidResponse),
             play: |way| played(user_info_of_somebody_else(way)),
         },

@@ -36,7 +36,7 @@ pub(super) const PLAN: Plan = Plan {
         },
         Module {
             name: "fapi2-security-profile-final-client-test-invalid-secondary-aud",
-            provider: "puts a client that nobody knows beside this one, and no `azp`",
+            provider: "adds an unknown client to `aud`, and no `azp`",
             outcome: Outcome::Refused(IdToken),
             play: |_| with_id_token(|token| token.set("aud", [token.claim("aud").unwrap(), "other".to_owned()])),
         },
