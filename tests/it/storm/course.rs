@@ -113,8 +113,11 @@ impl Storm {
         let renewals = tokens.iter().filter(|request| request.field("grant_type").as_deref() == Some("refresh_token")).count();
         println!("{} calls reached the API, {} requests the token endpoint, {renewals} of them renewals", seen.len(), tokens.len());
 
-        assert!(end.tasks <= warm.tasks, "{} tasks are left over", end.tasks - warm.tasks);
-        assert!(end.files <= warm.files, "{} files, sockets and ports are left over", end.files - warm.files);
+        // Each manager's connection to Redis is a task and a socket. After a fault it may be there or not.
+        let connections = if self.redis.is_some() { 2 } else { 0 };
+        let (tasks, files) = (end.tasks.saturating_sub(warm.tasks), end.files.saturating_sub(warm.files));
+        assert!(tasks <= connections, "{tasks} tasks are left over");
+        assert!(files <= connections, "{files} files, sockets and ports are left over");
         let grown = end.live_bytes - warm.live_bytes;
         println!("{grown} bytes more are in use than after the first two eras, of {}", warm.live_bytes);
         assert!(grown < MOST_GROWTH, "{grown} bytes of memory are left over");
